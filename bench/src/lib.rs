@@ -1,0 +1,1 @@
+//! Load scenarios, baselines and reports

@@ -1,0 +1,2 @@
+//! The `flexblk` program.
+fn main() {}

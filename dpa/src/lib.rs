@@ -1,0 +1,1 @@
+//! Datapath accelerator: in-cache receive, notification pipe, handler programs, the NIC

@@ -1,0 +1,1 @@
+//! NVMe-oF host: a pure queue and its polled, blocking and async faces

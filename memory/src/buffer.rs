@@ -1,0 +1,79 @@
+//! A piece of a region with exactly one owner.
+
+use crate::Region;
+
+/// A piece of a region with one owner: whoever holds it may let a device read or write it.
+///
+/// Not `Clone`: ownership moves with the value, from the backend that granted it, through the
+/// target while the transport uses it, and back. A device owns it between submit and done.
+#[derive(Debug)]
+pub struct DmaBuf {
+    region: Region,
+    region_index: u32,
+    offset: usize,
+    len: usize,
+}
+
+impl DmaBuf {
+    /// A buffer over `offset..offset+len` of `region`. `region_index` is the granter's own name
+    /// for the region (its place in `Backend::regions`), by which a holder finds the local key.
+    ///
+    /// The granter promises that no other `DmaBuf` that may be written overlaps it.
+    /// Panics if out of bounds.
+    #[must_use]
+    pub fn new(region: &Region, region_index: u32, offset: usize, len: usize) -> DmaBuf {
+        region.check(offset, len);
+        DmaBuf { region: region.clone(), region_index, offset, len }
+    }
+    /// Length in octets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// No octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Address of the first octet, as work requests carry it.
+    #[must_use]
+    pub fn addr(&self) -> u64 {
+        self.region.addr() + self.offset as u64
+    }
+    /// Which of the granter's regions this lies in.
+    #[must_use]
+    pub fn region_index(&self) -> u32 {
+        self.region_index
+    }
+    /// Offset of the first octet in its region.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+    /// The octets. No device may be writing them: true for the owner outside submit … done.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: in bounds since `new`; mapped while `region` is held; the owner of the buffer is
+        // the only one that lets a device write, and it holds `&self` here.
+        unsafe { std::slice::from_raw_parts(self.region.as_ptr(self.offset), self.len) }
+    }
+    /// Copies `from` to `at`. Panics if out of bounds.
+    pub fn write(&mut self, at: usize, from: &[u8]) {
+        assert!(at.checked_add(from.len()).is_some_and(|end| end <= self.len), "beyond the buffer");
+        self.region.write(self.offset + at, from);
+    }
+    /// Sets all octets to `value`.
+    pub fn fill(&mut self, value: u8) {
+        self.region.fill(self.offset, self.len, value);
+    }
+    /// Pointer to the first octet, for system calls.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.region.as_ptr(self.offset)
+    }
+}

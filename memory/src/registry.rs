@@ -1,0 +1,351 @@
+//! Keys to memory: the table of registrations of one NIC.
+//!
+//! Source: IBTA 1.4, "Memory Management"; the key octet rule follows what Linux drivers do at each
+//! fast registration (the low octet of the key increments).
+
+use crate::{Access, Lkey, Region, Rkey};
+
+/// One scatter/gather element: `length` octets from `addr`, reachable through `lkey`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sge {
+    /// Address as registered (process virtual address, or the chosen iova).
+    pub addr: u64,
+    /// Octets.
+    pub length: u32,
+    /// Local key of the registration that covers them.
+    pub lkey: Lkey,
+}
+
+impl Sge {
+    /// The part of `self` that starts `skip` octets in and is at most `take` octets long.
+    /// Panics if `skip > length`.
+    #[must_use]
+    pub fn slice(self, skip: u32, take: u32) -> Sge {
+        assert!(skip <= self.length, "skip {skip} beyond element of {}", self.length);
+        Sge {
+            addr: self.addr + u64::from(skip),
+            length: take.min(self.length - skip),
+            lkey: self.lkey,
+        }
+    }
+}
+
+/// A registration: what `ibv_reg_mr` returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mr {
+    /// Key for local work requests.
+    pub lkey: Lkey,
+    /// Key for peers.
+    pub rkey: Rkey,
+    /// First octet, as work requests name it.
+    pub addr: u64,
+    /// Octets.
+    pub length: u64,
+    /// Rights.
+    pub access: Access,
+}
+
+/// Why a key does not open a span. All are the presenter's fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The key names no registration, or one that was invalidated or deregistered.
+    #[error("unknown or invalidated key")]
+    BadKey,
+    /// The span is not inside the registration.
+    #[error("outside the registered span")]
+    OutOfBounds,
+    /// The registration does not grant this right.
+    #[error("access right not granted")]
+    Denied,
+    /// An atomic on an address that is not a multiple of 8.
+    #[error("atomic on a misaligned address")]
+    Misaligned,
+}
+
+/// The table has no free slot (capacity is fixed when it is made).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("all {0} registrations are in use")]
+pub struct RegistryFull(pub usize);
+
+/// Memory that a key was found to open, borrowed from the table so that it cannot be unmapped.
+#[derive(Clone, Copy)]
+pub struct Span<'r> {
+    ptr: *mut u8,
+    len: usize,
+    _table: std::marker::PhantomData<&'r Registry>,
+}
+
+impl Span<'_> {
+    /// First octet, for system calls and prefetch.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.ptr
+    }
+    /// Octets.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// No octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Copies `from` into the span's start. Panics if longer than the span.
+    pub fn write(&self, from: &[u8]) {
+        assert!(from.len() <= self.len, "{} octets into a span of {}", from.len(), self.len);
+        // SAFETY: the span was checked against a live registration whose region the table holds.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.ptr, from.len()) };
+    }
+    /// Copies the span's start out. Panics if `into` is longer than the span.
+    pub fn read(&self, into: &mut [u8]) {
+        assert!(into.len() <= self.len, "{} octets from a span of {}", into.len(), self.len);
+        // SAFETY: as in `write`.
+        unsafe { std::ptr::copy_nonoverlapping(self.ptr, into.as_mut_ptr(), into.len()) };
+    }
+    /// Asks the cache for the span's lines. A hint: one that costs about a cycle a line.
+    pub fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in (0..self.len).step_by(64) {
+            // SAFETY: prefetch does not fault; the address is inside the span.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(self.ptr.add(line).cast());
+            }
+        }
+    }
+}
+
+struct Slot {
+    region: Option<Region>,
+    ptr: *mut u8,
+    iova: u64,
+    len: u64,
+    access: Access,
+    key: u32,
+    valid: bool,
+}
+
+// SAFETY: `ptr` points into `region`, which is Send and kept by the slot.
+unsafe impl Send for Slot {}
+
+/// The registrations of one NIC. Owned by the thread that polls it: no locks.
+///
+/// Capacity is fixed (a power of two up to 65,536). A key is `nonce | slot index | key octet`;
+/// the nonce comes from the seed, so one key does not tell another.
+pub struct Registry {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    index_bits: u32,
+    random: u64,
+}
+
+impl Registry {
+    /// A table for up to `capacity` registrations (rounded up to a power of two, at most 65,536).
+    /// `seed` makes the keys; take it from the operating system outside tests.
+    #[must_use]
+    pub fn new(capacity: usize, seed: u64) -> Registry {
+        let capacity = capacity.clamp(1, 1 << 16).next_power_of_two();
+        let slots = (0..capacity).map(|_| Slot::empty()).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "at most 65,536")]
+        let free = (0..capacity as u32).rev().collect();
+        Registry { slots, free, index_bits: capacity.trailing_zeros(), random: seed }
+    }
+
+    /// Registers the whole of `region` at its own address.
+    ///
+    /// Errors: [`RegistryFull`]. Panics if the rights contradict each other (see
+    /// [`Access::is_consistent`]).
+    pub fn register(&mut self, region: &Region, access: Access) -> Result<Mr, RegistryFull> {
+        self.register_at(region, 0, region.len(), region.addr(), access)
+    }
+
+    /// Registers `len` octets of `region` from `offset`, to be named from `iova` on.
+    ///
+    /// Errors: [`RegistryFull`]. Panics if out of the region's bounds or on contradicting rights.
+    pub fn register_at(
+        &mut self,
+        region: &Region,
+        offset: usize,
+        len: usize,
+        iova: u64,
+        access: Access,
+    ) -> Result<Mr, RegistryFull> {
+        assert!(access.is_consistent(), "remote write or atomic without local write");
+        region.check(offset, len);
+        let index = self.free.pop().ok_or(RegistryFull(self.slots.len()))?;
+        let key = self.fresh_key(index);
+        let slot = &mut self.slots[index as usize];
+        let old_octet = slot.key;
+        *slot = Slot {
+            region: Some(region.clone()),
+            ptr: region.as_ptr(offset),
+            iova,
+            len: len as u64,
+            access,
+            key: (key & !0xff) | (old_octet.wrapping_add(1) & 0xff),
+            valid: true,
+        };
+        Ok(slot.mr())
+    }
+
+    /// Ends a registration. Errors: `BadKey` if it is not one. In-flight work that names it fails.
+    pub fn deregister(&mut self, lkey: Lkey) -> Result<(), AccessError> {
+        let index = self.index_of(lkey.0);
+        let slot = &mut self.slots[index];
+        if slot.region.is_none() || slot.key != lkey.0 {
+            return Err(AccessError::BadKey);
+        }
+        *slot = Slot { key: slot.key, ..Slot::empty() };
+        #[expect(clippy::cast_possible_truncation, reason = "below capacity, at most 65,536")]
+        self.free.push(index as u32);
+        Ok(())
+    }
+
+    /// Makes a key useless until [`Registry::renew`] (LOCAL_INV, or a peer's SEND with invalidate).
+    ///
+    /// Errors: `BadKey` if it is not valid now: whose fault that is depends on who asked.
+    pub fn invalidate(&mut self, rkey: Rkey) -> Result<(), AccessError> {
+        let index = self.index_of(rkey.0);
+        let slot = &mut self.slots[index];
+        if !slot.valid || slot.key != rkey.0 {
+            return Err(AccessError::BadKey);
+        }
+        slot.valid = false;
+        Ok(())
+    }
+
+    /// Fast registration: the same memory or a part of it, under a key whose low octet moved on.
+    /// `lkey` is the newest key of the registration, valid or not.
+    ///
+    /// Errors: `BadKey` if `lkey` is not a registration; `OutOfBounds` beyond the first one's span.
+    pub fn renew(&mut self, lkey: Lkey, addr: u64, len: u64) -> Result<Mr, AccessError> {
+        let index = self.index_of(lkey.0);
+        let slot = &mut self.slots[index];
+        let Some(region) = slot.region.as_ref() else { return Err(AccessError::BadKey) };
+        if slot.key != lkey.0 {
+            return Err(AccessError::BadKey);
+        }
+        let offset = addr.checked_sub(region.addr()).ok_or(AccessError::OutOfBounds)?;
+        let end = offset.checked_add(len).ok_or(AccessError::OutOfBounds)?;
+        if end > region.len() as u64 {
+            return Err(AccessError::OutOfBounds);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "within the region, checked above")]
+        {
+            slot.ptr = region.as_ptr(offset as usize);
+        }
+        slot.iova = addr;
+        slot.len = len;
+        slot.key = (slot.key & !0xff) | (slot.key.wrapping_add(1) & 0xff);
+        slot.valid = true;
+        Ok(slot.mr())
+    }
+
+    /// The memory of `sge`, if its key covers it (a gather, or a landing place with `access`
+    /// [`Access::LOCAL_WRITE`]).
+    pub fn local(&self, sge: Sge, access: Access) -> Result<Span<'_>, AccessError> {
+        self.span(sge.lkey.0, sge.addr, u64::from(sge.length), access)
+    }
+
+    /// The memory that a peer names by `rkey`, if the key covers it and grants `access`.
+    pub fn remote(
+        &self,
+        rkey: Rkey,
+        addr: u64,
+        length: u32,
+        access: Access,
+    ) -> Result<Span<'_>, AccessError> {
+        self.span(rkey.0, addr, u64::from(length), access)
+    }
+
+    /// Atomic on eight octets named by a peer: `f(old) -> new`; returns old.
+    ///
+    /// Errors: `Misaligned`, `BadKey`, `OutOfBounds`, `Denied`.
+    pub fn atomic(
+        &mut self,
+        rkey: Rkey,
+        addr: u64,
+        f: impl FnOnce(u64) -> u64,
+    ) -> Result<u64, AccessError> {
+        if !addr.is_multiple_of(8) {
+            return Err(AccessError::Misaligned);
+        }
+        let span = self.span(rkey.0, addr, 8, Access::REMOTE_ATOMIC)?;
+        if !(span.ptr as usize).is_multiple_of(8) {
+            return Err(AccessError::Misaligned);
+        }
+        // SAFETY: eight aligned octets inside a live registration. An AtomicU64 keeps concurrent
+        // host access defined; atomicity between NICs of one process is per NIC, as
+        // IBV_ATOMIC_HCA promises, because one thread owns this table.
+        let cell = unsafe { std::sync::atomic::AtomicU64::from_ptr(span.ptr.cast()) };
+        let old = cell.load(std::sync::atomic::Ordering::Acquire);
+        cell.store(f(old), std::sync::atomic::Ordering::Release);
+        Ok(old)
+    }
+
+    #[inline]
+    fn span(&self, key: u32, addr: u64, len: u64, access: Access) -> Result<Span<'_>, AccessError> {
+        let slot = &self.slots[self.index_of(key)];
+        if slot.key != key || !slot.valid {
+            return Err(AccessError::BadKey);
+        }
+        if !slot.access.contains(access) {
+            return Err(AccessError::Denied);
+        }
+        let offset = addr.wrapping_sub(slot.iova);
+        if offset > slot.len || len > slot.len - offset {
+            return Err(AccessError::OutOfBounds);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "within a mapped region")]
+        // SAFETY: `offset` is inside the registered span, checked above.
+        let ptr = unsafe { slot.ptr.add(offset as usize) };
+        #[expect(clippy::cast_possible_truncation, reason = "within a mapped region")]
+        let len = len as usize;
+        Ok(Span { ptr, len, _table: std::marker::PhantomData })
+    }
+
+    #[inline]
+    fn index_of(&self, key: u32) -> usize {
+        ((key >> 8) & ((1 << self.index_bits) - 1)) as usize
+    }
+
+    fn fresh_key(&mut self, index: u32) -> u32 {
+        // SplitMix64: enough to keep one key from telling another; not a secret against an
+        // attacker who sees many.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are the point")]
+        let nonce = (z ^ (z >> 31)) as u32;
+        ((nonce << self.index_bits | index) << 8) & 0xffff_ff00
+    }
+}
+
+impl Slot {
+    fn empty() -> Slot {
+        Slot {
+            region: None,
+            ptr: std::ptr::null_mut(),
+            iova: 0,
+            len: 0,
+            access: Access::LOCAL_READ,
+            key: 0,
+            valid: false,
+        }
+    }
+    fn mr(&self) -> Mr {
+        Mr {
+            lkey: Lkey(self.key),
+            rkey: Rkey(self.key),
+            addr: self.iova,
+            length: self.len,
+            access: self.access,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -1,0 +1,1 @@
+//! Namespace backends and the layers around them

@@ -1,0 +1,1 @@
+//! NVMe-oF target: a pure controller and its reactor

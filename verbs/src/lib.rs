@@ -1,0 +1,1 @@
+//! The ibverbs vocabulary as Rust values
