@@ -1,1 +1,15 @@
-//! The FlexiNS stack: the RC transport as a pure machine, congestion control, CM, links
+//! The FlexiNS network stack: the RC transport as a pure machine, with I/O at the edge.
+//!
+//! Read first: [`link`] (what a packet to send is), then `qp` (the two transports), then
+//! `endpoint` (queue pairs by number, CM, timers), then [`fabric`] (what NVMe-oF asks of it).
+//!
+//! **Architecture invariant:** payload octets never pass through this crate. It moves [`memory::Sge`]s;
+//! links gather, and whoever implements [`Place`] (the DPA) scatters.
+
+pub mod cc;
+pub mod fabric;
+pub mod link;
+mod place;
+pub mod qp;
+
+pub use place::Place;

@@ -1,0 +1,45 @@
+//! Congestion control, chosen per connection. FlexiNS part: "software transport programmability".
+
+use std::time::{Duration, Instant};
+
+/// What an acknowledgement tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AckSample {
+    /// When it arrived.
+    pub now: Instant,
+    /// Payload octets that it newly acknowledges.
+    pub acked_bytes: u64,
+    /// Payload octets still unacknowledged after it.
+    pub in_flight_bytes: u64,
+    /// Round trip of the newest packet that it acknowledges, if it was sent once.
+    pub rtt: Option<Duration>,
+    /// The peer saw congestion marks on the acknowledged packets.
+    pub ecn: bool,
+}
+
+/// How a loss was noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// By a NAK or a gap in selective acknowledgements.
+    Gap,
+    /// By silence.
+    Timeout,
+}
+
+/// How much may be in flight, and how fast. Pure: time is an argument.
+pub trait CongestionControl: Send {
+    /// Name, as on the command line: "fixed", "swift", "dcqcn".
+    fn name(&self) -> &'static str;
+    /// Payload octets left this side at `now`.
+    fn on_send(&mut self, now: Instant, bytes: u64);
+    /// An acknowledgement arrived.
+    fn on_ack(&mut self, sample: &AckSample);
+    /// A loss was noticed (once per window of data).
+    fn on_loss(&mut self, now: Instant, loss: Loss);
+    /// A congestion notification packet arrived (RoCEv2 CNP).
+    fn on_cnp(&mut self, now: Instant);
+    /// Payload octets that may be in flight. At least one packet always may.
+    fn window_bytes(&self) -> u64;
+    /// Earliest time at which the next `bytes` may leave (pacing). `now` or before: at once.
+    fn release_at(&self, now: Instant, bytes: u64) -> Instant;
+}

@@ -1,0 +1,225 @@
+//! What NVMe over Fabrics asks of a transport. Implementations: [`loopback`] (no network), the
+//! NIC of the `dpa` crate (RoCEv2 and native), and one day TCP.
+//!
+//! A connection carries capsules both ways; the target moves data with RDMA WRITE and READ (over
+//! TCP these become data PDUs). Everything is asynchronous: `post` queues, `flush` sends,
+//! `poll` tells what happened. Nothing blocks and nothing calls back.
+
+pub mod loopback;
+
+use memory::{Access, Mr, Region, RegistryFull, Sge};
+use std::net::SocketAddr;
+use std::time::Instant;
+use verbs::{Remote, Rkey, WcStatus};
+
+/// One connection (queue pair) of a fabric. Never used again for another connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct QpHandle(pub u32);
+
+/// Local memory of one piece of work: up to two elements (a capsule and its data).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Gather {
+    elements: [Sge; 2],
+}
+
+impl Gather {
+    /// One element.
+    #[must_use]
+    pub fn one(sge: Sge) -> Gather {
+        Gather { elements: [sge, Sge::default()] }
+    }
+    /// Two elements, in order.
+    #[must_use]
+    pub fn two(first: Sge, second: Sge) -> Gather {
+        Gather { elements: [first, second] }
+    }
+    /// The elements that have octets.
+    pub fn iter(&self) -> impl Iterator<Item = Sge> + '_ {
+        self.elements.iter().copied().filter(|sge| sge.length > 0)
+    }
+    /// Octets in all.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.elements.iter().map(|sge| u64::from(sge.length)).sum()
+    }
+    /// No octets.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WorkOp {
+    /// Send a capsule; optionally invalidate the peer's key with it.
+    Send {
+        /// Key to invalidate at the peer.
+        invalidate: Option<Rkey>,
+    },
+    /// Put `local` into the peer's memory.
+    RdmaWrite(Remote),
+    /// Fetch the peer's memory into `local`.
+    RdmaRead(Remote),
+    /// Land one of the peer's capsules in `local`.
+    Recv,
+}
+
+/// One piece of work on a connection. Done in posting order as RC orders it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Work {
+    /// Returned in the event.
+    pub token: u64,
+    /// What.
+    pub op: WorkOp,
+    /// Local memory, registered with this fabric.
+    pub local: Gather,
+    /// Report success too (failures always are; receives always are).
+    pub signaled: bool,
+}
+
+/// The queue has no room: the work comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full<T>(pub T);
+
+/// What connecting or accepting asks for.
+#[derive(Clone, Debug)]
+pub struct ConnectParams {
+    /// Consumer private data: NVMe/RDMA's request (32 octets) or reply. At most 56 going out with a
+    /// request, 148 with a rejection, 196 with a reply.
+    pub private: Vec<u8>,
+    /// Sends, writes and reads outstanding at once.
+    pub send_depth: u32,
+    /// Receives posted at once.
+    pub recv_depth: u32,
+    /// READs outstanding at once that this side asks for (initiator) or grants.
+    pub read_depth: u8,
+}
+
+/// Why a connection ended or never was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DisconnectReason {
+    /// The peer asked for it.
+    Peer,
+    /// This side asked for it.
+    Local,
+    /// No answer from the peer within the transport's limits.
+    Timeout,
+    /// The peer or this side broke the protocol; the connection is in error.
+    Error(WcStatus),
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FabricEvent {
+    /// A peer wants to connect: `accept` or `reject` it. Receives may be posted before `accept`.
+    ConnectRequest {
+        /// The connection to be.
+        qp: QpHandle,
+        /// Peer.
+        from: SocketAddr,
+        /// UDP/TCP port that it asked for.
+        port: u16,
+        /// Consumer private data (may be longer than was sent, zero-padded).
+        private: Vec<u8>,
+        /// READs that the peer lets us have outstanding to it.
+        read_depth: u8,
+    },
+    /// Connected. For the side that connected, `private` is the acceptor's.
+    Established {
+        /// Connection.
+        qp: QpHandle,
+        /// Consumer private data of the reply.
+        private: Vec<u8>,
+        /// READs that the peer lets us have outstanding to it.
+        read_depth: u8,
+    },
+    /// The peer refused. The handle is dead.
+    Rejected {
+        /// Connection.
+        qp: QpHandle,
+        /// CM reason (28: by its consumer; 8: nobody listens there).
+        reason: u16,
+        /// Consumer private data of the rejection.
+        private: Vec<u8>,
+    },
+    /// A capsule landed in the receive `token`.
+    Recv {
+        /// Connection.
+        qp: QpHandle,
+        /// The receive's.
+        token: u64,
+        /// Octets.
+        len: u32,
+        /// Key that the peer invalidated here.
+        invalidated: Option<Rkey>,
+    },
+    /// Work finished: acknowledged by the peer (sends, writes) or landed (reads).
+    Done {
+        /// Connection.
+        qp: QpHandle,
+        /// The work's.
+        token: u64,
+        /// Outcome.
+        status: WcStatus,
+    },
+    /// The connection is gone; all its work was reported before this. The handle is dead.
+    Disconnected {
+        /// Connection.
+        qp: QpHandle,
+        /// Why.
+        reason: DisconnectReason,
+    },
+}
+
+/// Bounds that NVMe-oF needs to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FabricLimits {
+    /// `trtype` word: "rdma", "loopback", "tcp".
+    pub name: &'static str,
+    /// Most octets in one RDMA WRITE or READ.
+    pub max_message_bytes: u32,
+    /// Most READs outstanding per connection.
+    pub read_depth_max: u8,
+}
+
+/// A transport for NVMe over Fabrics, owned by one polling thread.
+pub trait Fabric {
+    /// Bounds.
+    fn limits(&self) -> FabricLimits;
+    /// Makes memory usable in work of this fabric (and, as `access` says, by peers).
+    fn register(&mut self, region: &Region, access: Access) -> Result<Mr, RegistryFull>;
+    /// Ends a registration. Unknown keys are ignored.
+    fn deregister(&mut self, mr: &Mr);
+    /// Accept connect requests for a port (NVMe's service id; 4420).
+    fn listen(&mut self, port: u16);
+    /// Starts connecting; the outcome is `Established`, `Rejected` or `Disconnected`.
+    fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle;
+    /// Accepts a `ConnectRequest`. Outcome: `Established` (once the peer is ready) or `Disconnected`.
+    fn accept(&mut self, now: Instant, qp: QpHandle, params: ConnectParams);
+    /// Refuses a `ConnectRequest` with consumer private data (NVMe's status).
+    fn reject(&mut self, now: Instant, qp: QpHandle, private: &[u8]);
+    /// Ends a connection; outstanding work is flushed, then `Disconnected` follows.
+    fn disconnect(&mut self, now: Instant, qp: QpHandle);
+    /// Queues work. Errors: the work itself when the queue is full. On a dead or dying connection
+    /// the work is taken and reported with `WrFlushErr`, unless `Disconnected` was already
+    /// reported: then it is dropped silently.
+    fn post(&mut self, qp: QpHandle, work: Work) -> Result<(), Full<Work>>;
+    /// Receives, runs timers, and appends what happened to `out`.
+    fn poll(&mut self, now: Instant, out: &mut Vec<FabricEvent>);
+    /// Sends what was queued. Called once per turn, after everything was posted, so that equal
+    /// packets leave together.
+    fn flush(&mut self, now: Instant);
+    /// When `poll` must be called even if nothing arrives. `None`: no timer runs.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// Descriptor to sleep on for arrivals. `None`: poll only.
+    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+    /// Anything waiting that a sleep would delay (queued packets, events not taken).
+    fn has_pending(&self) -> bool {
+        false
+    }
+    /// Counters by name, for reports.
+    fn counters(&self, report: &mut dyn FnMut(&'static str, u64));
+}

@@ -1,0 +1,53 @@
+//! Links: how packets leave and arrive. FlexiNS part: "header-only offloading TX".
+//!
+//! A packet to send is `{header, payload: Sge…, trailer}`: the link gathers the payload straight
+//! from registered memory. A packet received lies in the small in-cache receive ring until it is
+//! placed.
+
+mod batch;
+mod ring;
+
+pub use batch::{Trailer, Transmit, TxBatch};
+pub use ring::{Received, RxRing};
+
+use memory::Registry;
+use std::io;
+use std::net::SocketAddr;
+
+/// RoCEv2's UDP port. Source: IBTA, Annex A17.
+pub const ROCE_PORT: u16 = 4791;
+
+/// What a link can do, fixed when it is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkCaps {
+    /// This side's address and UDP port.
+    pub local: SocketAddr,
+    /// Largest RoCE path MTU that fits the device's MTU: 256 to 4,096 octets.
+    pub path_mtu_bytes: u32,
+    /// Most packets that one `tx_burst` takes.
+    pub burst_max: usize,
+    /// Octets on the path are protected by nothing but memory (loopback, in process): the native
+    /// mode may leave its CRC out, as the kernel leaves out UDP checksums there.
+    pub same_host: bool,
+    /// Received ICRCs were verified by the link (it sees IP headers). Others cannot verify RoCE's.
+    pub verifies_icrc: bool,
+}
+
+/// A way for packets, one per polling thread. Never blocks.
+pub trait Link {
+    /// What it can do.
+    fn caps(&self) -> &LinkCaps;
+    /// Receives into free slots of `ring`; returns packets added. Errors are the device's; a
+    /// transient one (ICMP unreachable) is counted inside and not returned.
+    fn rx_burst(&mut self, ring: &mut RxRing) -> io::Result<usize>;
+    /// Sends `batch` in order and empties it; returns packets handed to the device. What the
+    /// device refuses for lack of room is dropped and counted: the transport recovers it as loss.
+    /// An element whose key no longer covers it drops its packet.
+    fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize>;
+    /// Descriptor that becomes readable when packets arrive, to sleep on. `None`: poll only.
+    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+    /// Counters by name, for reports ("link.tx_packets", "link.tx_syscalls", …).
+    fn counters(&self, report: &mut dyn FnMut(&'static str, u64));
+}
