@@ -1,1 +1,4 @@
-//! Load scenarios, baselines and reports
+//! Load scenarios and what they report. `load`: block workloads over the initiator.
+//! `limits`: what this machine can move at all.
+
+pub mod load;

@@ -1,2 +1,44 @@
-//! The `flexblk` program.
-fn main() {}
+//! The `flexblk` program. Read first: `args` (what can be typed), then the verb's own file.
+//!
+//! Exit status: 0 when everything asked for was done and verified, 2 for a misuse, 1 otherwise
+//! with the reason on standard error.
+
+mod admin;
+mod args;
+mod bench;
+mod connect;
+mod copy;
+mod failure;
+mod limits;
+mod serve;
+mod units;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("FLEXBLK_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = match &cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Discover(args) => admin::discover(args),
+        Command::IdCtrl(args) => admin::id_ctrl(args),
+        Command::IdNs(args) => admin::id_ns(args),
+        Command::ListNs(args) => admin::list_ns(args),
+        Command::Read(args) => copy::read(args),
+        Command::Write(args) => copy::write(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Limits(args) => limits::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("flexblk: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

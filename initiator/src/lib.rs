@@ -1,1 +1,23 @@
-//! NVMe-oF host: a pure queue and its polled, blocking and async faces
+//! NVMe-oF host: pure queues, and polled, blocking and asynchronous faces over them.
+//!
+//! Read first: [`queue`] (one queue pair, pure), then [`host`] (a controller: bring-up, recovery),
+//! then [`session`] (blocking). What a broken connection means to callers: [`contract`].
+
+pub mod asynchronous;
+pub mod commands;
+pub mod contract;
+pub mod host;
+pub mod io;
+pub mod queue;
+pub mod session;
+pub mod spec;
+pub mod wait;
+
+pub use asynchronous::AsyncNamespace;
+pub use contract::Timers;
+pub use host::{Completion, ControllerInfo, Host, HostError, HostOptions, HostState};
+pub use io::{BadIo, IoOp, NamespaceInfo};
+pub use queue::{Command, Data};
+pub use session::{Session, SessionError};
+pub use spec::{TargetSpec, WireMode};
+pub use wait::{PollMode, Waiter};

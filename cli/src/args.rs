@@ -1,0 +1,216 @@
+//! What can be typed. Letters and words are `nvme-cli`'s and fio's where they have one.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Block devices over NVMe over Fabrics, on the FlexiNS stack in software.
+#[derive(Parser, Debug)]
+#[command(name = "flexblk", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Export namespaces until interrupted.
+    Serve(Serve),
+    /// List what a target exports.
+    Discover(Port),
+    /// Show a controller's Identify structure.
+    IdCtrl(Port),
+    /// Show a namespace's Identify structure.
+    IdNs(Namespace),
+    /// List a controller's namespaces.
+    ListNs(Port),
+    /// Copy a namespace to standard output.
+    Read(Copy),
+    /// Copy standard input to a namespace, and flush.
+    Write(Copy),
+    /// Put load on a namespace and measure it.
+    Bench(Bench),
+    /// Measure what this machine can move at all.
+    Limits(Limits),
+}
+
+/// How to wait for work.
+#[derive(Clone, Copy, ValueEnum, Debug, Default, PartialEq, Eq)]
+pub enum Poll {
+    /// Spin: lowest latency, one core.
+    Busy,
+    /// Spin a little, then sleep.
+    #[default]
+    Adaptive,
+}
+
+/// How to print.
+#[derive(Clone, Copy, ValueEnum, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Normal,
+    /// For programs.
+    Json,
+}
+
+/// `flexblk serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Namespaces: file:disk.img, mem:1GiB, null:1TiB, mmap:disk.img (options after '?').
+    #[arg(value_name = "URI", required_unless_present = "config")]
+    pub namespaces: Vec<String>,
+    /// Transport.
+    #[arg(short = 't', long, default_value = "rdma", value_parser = ["rdma"])]
+    pub transport: String,
+    /// Address to listen on.
+    #[arg(short = 'a', long, default_value = "127.0.0.1")]
+    pub traddr: IpAddr,
+    /// NVMe service id (port).
+    #[arg(short = 's', long, default_value_t = 4420)]
+    pub trsvcid: u16,
+    /// Subsystem NQN.
+    #[arg(short = 'n', long = "nqn", default_value = DEFAULT_NQN)]
+    pub subnqn: String,
+    /// How to wait for work.
+    #[arg(long, value_enum, default_value_t)]
+    pub poll: Poll,
+    /// Run on this CPU alone.
+    #[arg(long, value_name = "N")]
+    pub cpu: Option<usize>,
+    /// Configuration in TOML; options given here win.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Record every packet.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// UDP port of the transport (RoCEv2's is 4791; stock hosts expect it).
+    #[arg(long, default_value_t = 4791, hide_short_help = true)]
+    pub udp_port: u16,
+}
+
+/// The NQN that `serve` exports when none is given.
+pub const DEFAULT_NQN: &str = "nqn.2026-11.io.flexblk:default";
+
+/// A target's port.
+#[derive(Args, Debug)]
+pub struct Port {
+    /// Transport.
+    #[arg(short = 't', long, default_value = "rdma", value_parser = ["rdma"])]
+    pub transport: String,
+    /// Target's address.
+    #[arg(short = 'a', long)]
+    pub traddr: IpAddr,
+    /// NVMe service id (port).
+    #[arg(short = 's', long, default_value_t = 4420)]
+    pub trsvcid: u16,
+    /// Subsystem NQN; when left out, the only one that the target exports.
+    #[arg(short = 'n', long = "nqn")]
+    pub subnqn: Option<String>,
+    /// This host's NQN.
+    #[arg(short = 'q', long)]
+    pub hostnqn: Option<String>,
+    /// This side's address.
+    #[arg(short = 'w', long)]
+    pub host_traddr: Option<IpAddr>,
+    /// How to print.
+    #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]
+    pub output: Format,
+}
+
+/// A namespace of a target's port.
+#[derive(Args, Debug)]
+pub struct Namespace {
+    /// Where.
+    #[command(flatten)]
+    pub port: Port,
+    /// Namespace.
+    #[arg(long = "namespace-id", default_value_t = 1)]
+    pub nsid: u32,
+}
+
+/// `flexblk read` and `flexblk write`.
+#[derive(Args, Debug)]
+pub struct Copy {
+    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1.
+    pub target: String,
+    /// First octet.
+    #[arg(long, default_value = "0", value_parser = crate::units::bytes)]
+    pub offset: u64,
+    /// Octets; to the end when left out.
+    #[arg(long, value_parser = crate::units::bytes)]
+    pub count: Option<u64>,
+}
+
+/// `flexblk bench`.
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1.
+    pub target: String,
+    /// Workload.
+    #[arg(long, value_enum, default_value = "randread")]
+    pub rw: Rw,
+    /// Reads in a mixed workload, percent.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub rwmixread: u8,
+    /// Octets of one I/O.
+    #[arg(long, default_value = "4k", value_parser = crate::units::bytes)]
+    pub bs: u64,
+    /// I/Os outstanding per job.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1023))]
+    pub iodepth: u16,
+    /// Jobs: threads with a connection each.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Seconds to measure.
+    #[arg(long, default_value = "10", value_parser = crate::units::seconds)]
+    pub time: std::time::Duration,
+    /// Seconds to run before measuring.
+    #[arg(long, default_value = "0.5", value_parser = crate::units::seconds)]
+    pub ramp: std::time::Duration,
+    /// Check the data that comes back.
+    #[arg(long)]
+    pub verify: bool,
+    /// How to wait.
+    #[arg(long, value_enum, default_value_t)]
+    pub poll: Poll,
+    /// Run job 0 on this CPU, job 1 on the next, and so on.
+    #[arg(long, value_name = "N")]
+    pub cpu: Option<usize>,
+    /// Makes the offsets.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Record every packet of job 0.
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+    /// How to print.
+    #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]
+    pub output: Format,
+}
+
+/// Workloads, with fio's words.
+#[derive(Clone, Copy, ValueEnum, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Rw {
+    Read,
+    Write,
+    #[value(name = "randread")]
+    RandRead,
+    #[value(name = "randwrite")]
+    RandWrite,
+    #[value(name = "randrw")]
+    RandRw,
+}
+
+/// `flexblk limits`.
+#[derive(Args, Debug)]
+pub struct Limits {
+    /// Seconds for each measurement.
+    #[arg(long, default_value = "1", value_parser = crate::units::seconds)]
+    pub time: std::time::Duration,
+    /// How to print.
+    #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]
+    pub output: Format,
+}

@@ -1,0 +1,308 @@
+//! From nothing to live: connect, enable, identify, I/O queues.
+//!
+//! Source: NVMe over Fabrics, "Association and Controller Initialization"; the order is Linux's.
+
+use super::{Host, HostError, own};
+use crate::commands::{self, ConnectOptions};
+use crate::queue::Data;
+use memory::{Access, Mr, Region, Sge};
+use netstack::fabric::{ConnectParams, Fabric, QpHandle, WorkOp};
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use wire::nvme::Status;
+
+/// Commands outstanding on the admin queue. Linux: NVMF_AQ_DEPTH is 32.
+pub(super) const ADMIN_DEPTH: u16 = 31;
+/// Between two looks at CSTS.RDY.
+const READY_POLL: Duration = Duration::from_millis(5);
+/// Octets of the host's own command data: Connect data, Identify data.
+const SCRATCH_BYTES: usize = 4096;
+/// READs of ours that the target may have outstanding (responder resources).
+const READ_DEPTH: u8 = 64;
+
+/// What the controller said of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ControllerInfo {
+    /// Controller identifier.
+    pub cntlid: u16,
+    /// CAP register.
+    pub cap: u64,
+    /// Octets of the largest command; `None`: no bound.
+    pub max_transfer_bytes: Option<u32>,
+    /// Octets of data that fit into an I/O command capsule.
+    pub in_capsule_bytes: u32,
+    /// The whole Identify Controller structure.
+    pub identify: Box<[u8; 4096]>,
+}
+
+/// Where the host is between nothing and live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Not connected; `Recovery` knows when to try.
+    Down,
+    /// Connections are being taken down, to be made again.
+    Closing,
+    /// This step's answer is awaited.
+    Bringup(Step),
+    /// Commands flow.
+    Live,
+    /// Closed on request.
+    Closed,
+    /// Final.
+    Dead,
+}
+
+/// Steps of the bring-up; each waits for one answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Transport(usize),
+    Connect(usize),
+    ReadCap,
+    Enable,
+    Ready,
+    ReadyAgain(Instant),
+    Identify,
+    QueueCount,
+}
+
+/// Tags of the host's own commands.
+pub(super) const TAG_BRINGUP: u64 = 1;
+pub(super) const TAG_KEEP_ALIVE: u64 = 2;
+pub(super) const TAG_ABORT: u64 = 3;
+pub(super) const TAG_EVENT: u64 = 4;
+
+/// Memory for the data of the host's own commands, one at a time.
+pub(super) struct Scratch {
+    region: Region,
+    mr: Mr,
+}
+
+impl Scratch {
+    pub(super) fn new<F: Fabric>(fabric: &mut F) -> io::Result<Scratch> {
+        let region = Region::allocate(SCRATCH_BYTES)?;
+        let access = Access::LOCAL_WRITE | Access::REMOTE_READ | Access::REMOTE_WRITE;
+        let mr = fabric.register(&region, access).map_err(io::Error::other)?;
+        Ok(Scratch { region, mr })
+    }
+    fn data(&self, length: u32, to_controller: bool) -> Data {
+        let sge = Sge { addr: self.mr.addr, length, lkey: self.mr.lkey };
+        Data { sge, rkey: self.mr.rkey, to_controller }
+    }
+}
+
+impl<F: Fabric> Host<F> {
+    /// Starts connecting, admin queue first.
+    pub(super) fn bring_up(&mut self, now: Instant) {
+        self.recovery.attempt(now, self.options.timers.connect_timeout);
+        self.connect_lane(now, 0);
+    }
+
+    fn connect_lane(&mut self, now: Instant, lane: usize) {
+        let depth = self.lanes[lane].queue.depth();
+        let cntlid = self.info.as_ref().map_or(0, |info| info.cntlid);
+        let qid = self.lanes[lane].queue.qid();
+        let params = ConnectParams {
+            private: commands::connect_private(qid, depth, cntlid),
+            send_depth: u32::from(depth) * 2 + 8,
+            recv_depth: u32::from(depth) + 8,
+            read_depth: READ_DEPTH,
+        };
+        let qp = self.fabric.connect(now, self.options.target, params);
+        self.lanes[lane].qp = Some(qp);
+        let receives: Vec<_> = self.lanes[lane].queue.receives().collect();
+        for work in receives {
+            debug_assert!(work.op == WorkOp::Recv);
+            self.post(lane, work);
+        }
+        self.phase = Phase::Bringup(Step::Transport(lane));
+    }
+
+    pub(super) fn on_established(&mut self, now: Instant, qp: QpHandle) {
+        let Some(lane) = self.lane_of(qp) else { return };
+        if self.phase != Phase::Bringup(Step::Transport(lane)) {
+            return;
+        }
+        let options = ConnectOptions {
+            qid: self.lanes[lane].queue.qid(),
+            depth: self.lanes[lane].queue.depth(),
+            keep_alive: self.options.timers.keep_alive,
+            cntlid: if lane == 0 { 0xffff } else { self.cntlid() },
+            subnqn: &self.options.subnqn,
+            hostnqn: &self.options.hostnqn,
+            hostid: self.options.hostid,
+        };
+        let data = commands::connect_data(&options);
+        self.scratch.region.write(0, &data);
+        let sqe = commands::connect(&options);
+        #[expect(clippy::cast_possible_truncation, reason = "1,024 octets")]
+        let data = self.scratch.data(data.len() as u32, true);
+        self.step(now, lane, Step::Connect(lane), sqe, Some(data));
+    }
+
+    pub(super) fn on_rejected(&mut self, now: Instant, qp: QpHandle, reason: u16) {
+        let Some(lane) = self.lane_of(qp) else { return };
+        self.lanes[lane].qp = None;
+        let addr = self.options.target;
+        let error = match reason {
+            commands::REASON_NO_LISTENER => HostError::NoListener(addr),
+            _ => HostError::Refused { addr, reason },
+        };
+        self.break_down(now, error);
+    }
+
+    fn step(
+        &mut self,
+        now: Instant,
+        lane: usize,
+        step: Step,
+        sqe: wire::nvme::Sqe,
+        data: Option<Data>,
+    ) {
+        self.phase = Phase::Bringup(step);
+        let sent = self.start(now, lane, own(TAG_BRINGUP, sqe, data));
+        assert!(sent.is_ok(), "a fresh queue has a free slot");
+    }
+
+    /// The answer to one of the host's own commands.
+    pub(super) fn handle_own(&mut self, now: Instant, tag: u64, status: Status, result: u64) {
+        match tag {
+            TAG_BRINGUP => self.handle_step(now, status, result),
+            TAG_EVENT if status.is_success() => self.ask_for_events(now),
+            TAG_KEEP_ALIVE if !status.is_success() => {
+                let step = "Keep Alive";
+                self.break_down(now, HostError::Command { step, status });
+            }
+            // An abort's own outcome does not matter: the aborted command's does.
+            _ => {}
+        }
+    }
+
+    fn handle_step(&mut self, now: Instant, status: Status, result: u64) {
+        let Phase::Bringup(step) = self.phase else { return };
+        if !status.is_success() {
+            return self.refuse(now, step, status);
+        }
+        match step {
+            Step::Connect(0) => {
+                #[expect(clippy::cast_possible_truncation, reason = "CNTLID is the low 16 bits")]
+                self.begin_info(result as u16);
+                self.step(now, 0, Step::ReadCap, commands::property_get_cap(), None);
+            }
+            Step::Connect(lane) => {
+                self.lanes[lane].ready = true;
+                self.connect_next(now, lane + 1);
+            }
+            Step::ReadCap => {
+                self.info_mut().cap = result;
+                self.step(now, 0, Step::Enable, commands::enable(), None);
+            }
+            Step::Enable => self.step(now, 0, Step::Ready, commands::property_get_csts(), None),
+            Step::Ready if commands::is_ready(result) => {
+                let data = self.scratch.data(4096, false);
+                let identify = commands::identify_controller();
+                self.step(now, 0, Step::Identify, identify, Some(data));
+            }
+            Step::Ready => self.phase = Phase::Bringup(Step::ReadyAgain(now + READY_POLL)),
+            Step::Identify => self.on_identified(now),
+            Step::QueueCount => {
+                let granted = commands::granted_queues(result);
+                let asked = self.lanes.len() - 1;
+                self.recovery.io_lanes = asked.min(granted);
+                self.connect_next(now, 1);
+            }
+            Step::Transport(_) | Step::ReadyAgain(_) => {}
+        }
+    }
+
+    /// Looks at CSTS again once its time has come.
+    pub(super) fn poll_ready(&mut self, now: Instant) {
+        if let Phase::Bringup(Step::ReadyAgain(at)) = self.phase
+            && at <= now
+        {
+            self.step(now, 0, Step::Ready, commands::property_get_csts(), None);
+        }
+    }
+
+    fn on_identified(&mut self, now: Instant) {
+        let mut identify = Box::new([0; 4096]);
+        self.scratch.region.read(0, &mut identify[..]);
+        let page_shift = 12 + ((self.info_mut().cap >> 48) & 0xf);
+        let mdts = u64::from(commands::mdts(&identify));
+        let shift = u32::try_from(page_shift + mdts).unwrap_or(u32::MAX);
+        let info = self.info_mut();
+        info.max_transfer_bytes = if mdts == 0 { None } else { 1u32.checked_shl(shift) };
+        info.in_capsule_bytes = commands::in_capsule_bytes(&identify);
+        info.identify = identify;
+        if self.lanes.len() == 1 {
+            self.on_live(now);
+        } else {
+            let asked = u16::try_from(self.lanes.len() - 1).unwrap_or(u16::MAX);
+            self.step(now, 0, Step::QueueCount, commands::set_queue_count(asked), None);
+        }
+    }
+
+    fn connect_next(&mut self, now: Instant, lane: usize) {
+        if lane <= self.recovery.io_lanes {
+            let bytes = self.info_mut().in_capsule_bytes;
+            self.lanes[lane].queue.set_in_capsule(bytes);
+            self.connect_lane(now, lane);
+        } else {
+            self.on_live(now);
+        }
+    }
+
+    fn on_live(&mut self, now: Instant) {
+        self.phase = Phase::Live;
+        self.lanes[0].ready = true;
+        self.error = None;
+        self.recovery.on_live(now);
+        self.arm_keep_alive(now);
+        if self.lanes.len() > 1 {
+            self.ask_for_events(now);
+        }
+        self.start_waiting(now);
+    }
+
+    fn ask_for_events(&mut self, now: Instant) {
+        // A full admin queue only delays the next event; the one after its completions asks again.
+        let _ = self.start(now, 0, own(TAG_EVENT, commands::async_event(), None));
+    }
+
+    /// A refusal at bring-up is final on the first connection, and worth another try later.
+    fn refuse(&mut self, now: Instant, step: Step, status: Status) {
+        let step = match step {
+            Step::Connect(0) => "Connect",
+            Step::Connect(_) => "Connect of an I/O queue",
+            Step::ReadCap | Step::Ready => "Property Get",
+            Step::Enable => "Property Set",
+            Step::Identify => "Identify Controller",
+            Step::QueueCount => "Set Features (Number of Queues)",
+            Step::Transport(_) | Step::ReadyAgain(_) => "connecting",
+        };
+        self.break_down(now, HostError::Command { step, status });
+    }
+
+    fn begin_info(&mut self, cntlid: u16) {
+        self.info = Some(ControllerInfo {
+            cntlid,
+            cap: 0,
+            max_transfer_bytes: None,
+            in_capsule_bytes: 0,
+            identify: Box::new([0; 4096]),
+        });
+    }
+
+    fn info_mut(&mut self) -> &mut ControllerInfo {
+        self.info.as_mut().expect("set by the Connect step")
+    }
+
+    fn cntlid(&self) -> u16 {
+        self.info.as_ref().map_or(0xffff, |info| info.cntlid)
+    }
+
+    /// Where the host connects to.
+    pub fn target(&self) -> SocketAddr {
+        self.options.target
+    }
+}

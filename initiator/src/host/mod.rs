@@ -1,0 +1,298 @@
+//! The host's polled face: one controller, its admin queue and its I/O queues, over any fabric.
+//!
+//! `submit` queues a command, `turn` moves everything that can move, `poll_done` gives outcomes.
+//! Nothing blocks. What happens when the connection breaks: [`crate::contract`].
+
+mod bringup;
+mod io;
+mod recovery;
+
+pub use bringup::ControllerInfo;
+
+use crate::commands;
+use crate::contract::Timers;
+use crate::queue::{Command, Data, Queue};
+use memory::{Access, Mr, Region, RegistryFull};
+use netstack::fabric::{Fabric, FabricEvent, QpHandle, Work};
+use std::collections::VecDeque;
+use std::io as stdio;
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::nvme::Status;
+
+/// Tags above this are the host's own commands.
+const OWN_TAGS: u64 = 1 << 63;
+
+/// What to connect to, and how.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Target's address and NVMe port.
+    pub target: SocketAddr,
+    /// Subsystem NQN (or the discovery NQN).
+    pub subnqn: String,
+    /// This host's NQN.
+    pub hostnqn: String,
+    /// This host's identifier, that agrees with its NQN.
+    pub hostid: [u8; 16],
+    /// I/O queues to ask for; the controller may grant fewer. 0 for a discovery controller.
+    pub io_queues: u16,
+    /// Commands outstanding per I/O queue, 1 to 1,023.
+    pub queue_depth: u16,
+    /// Timers.
+    pub timers: Timers,
+}
+
+/// Where the host is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HostState {
+    /// Connecting for the first time, or again.
+    Connecting,
+    /// Commands flow.
+    Live,
+    /// Closed by `disconnect`.
+    Closed,
+    /// Refused, or gave up. Final.
+    Dead,
+}
+
+/// Why there is no connection. Kept for error messages until the next success.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HostError {
+    /// Nobody answers at the address.
+    #[error("no answer from {0}: is the target running, and is the address right?")]
+    NoAnswer(SocketAddr),
+    /// The target has no listener on that port.
+    #[error("{0} refuses: nothing listens on that port")]
+    NoListener(SocketAddr),
+    /// The transport connection was refused.
+    #[error("{addr} refuses the connection (reason {reason})")]
+    Refused {
+        /// Target.
+        addr: SocketAddr,
+        /// CM reject reason.
+        reason: u16,
+    },
+    /// A command of the bring-up failed.
+    #[error("{step} failed: {status}")]
+    Command {
+        /// Which.
+        step: &'static str,
+        /// The controller's word.
+        status: Status,
+    },
+    /// The connection was lost.
+    #[error("connection to {0} lost")]
+    Lost(SocketAddr),
+    /// The controller broke the protocol.
+    #[error("the controller broke the protocol: {0}")]
+    Protocol(String),
+    /// Own memory or registrations ran out.
+    #[error("{0}")]
+    Resources(String),
+}
+
+/// A finished command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Completion {
+    /// From `submit`.
+    pub tag: u64,
+    /// Outcome.
+    pub status: Status,
+    /// Command-specific result (dwords 0 and 1 of the completion).
+    pub result: u64,
+}
+
+/// The command comes back: as many are outstanding as the queue holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Full(pub Command);
+
+/// One connection: a queue and, while connected, its fabric handle.
+struct Lane {
+    queue: Queue,
+    qp: Option<QpHandle>,
+    ready: bool,
+    /// Commands that wait for a connection.
+    waiting: VecDeque<Command>,
+    /// Work that the fabric had no room for.
+    unposted: VecDeque<Work>,
+}
+
+/// One NVMe-oF host connection, driven by `turn`.
+pub struct Host<F: Fabric> {
+    fabric: F,
+    options: HostOptions,
+    /// Admin first, then the I/O queues.
+    lanes: Vec<Lane>,
+    phase: bringup::Phase,
+    recovery: recovery::Recovery,
+    info: Option<ControllerInfo>,
+    error: Option<HostError>,
+    scratch: bringup::Scratch,
+    events: Vec<FabricEvent>,
+    done: Vec<Completion>,
+    aborts: Vec<recovery::Abort>,
+    keep_alive_at: Option<Instant>,
+}
+
+impl<F: Fabric> Host<F> {
+    /// A host over `fabric`; connecting starts with the first `turn`.
+    ///
+    /// Errors: memory that cannot be mapped or registered.
+    pub fn new(mut fabric: F, options: HostOptions, now: Instant) -> stdio::Result<Host<F>> {
+        let depth = options.queue_depth.clamp(1, crate::queue::DEPTH_MAX - 1);
+        let mut lanes = Vec::new();
+        for qid in 0..=options.io_queues {
+            let depth = if qid == 0 { bringup::ADMIN_DEPTH } else { depth };
+            lanes.push(Lane::new(&mut fabric, qid, depth, &options.timers)?);
+        }
+        let scratch = bringup::Scratch::new(&mut fabric)?;
+        Ok(Host {
+            fabric,
+            options,
+            lanes,
+            phase: bringup::Phase::Down,
+            recovery: recovery::Recovery::new(now),
+            info: None,
+            error: None,
+            scratch,
+            events: Vec::with_capacity(256),
+            done: Vec::with_capacity(1024),
+            aborts: Vec::new(),
+            keep_alive_at: None,
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn state(&self) -> HostState {
+        match self.phase {
+            bringup::Phase::Live => HostState::Live,
+            bringup::Phase::Dead => HostState::Dead,
+            bringup::Phase::Closed => HostState::Closed,
+            _ => HostState::Connecting,
+        }
+    }
+    /// Why there is no connection, when there is none.
+    #[must_use]
+    pub fn error(&self) -> Option<&HostError> {
+        self.error.as_ref()
+    }
+    /// What the controller said of itself; `None` before the first connection.
+    #[must_use]
+    pub fn info(&self) -> Option<&ControllerInfo> {
+        self.info.as_ref()
+    }
+    /// I/O queues in use.
+    #[must_use]
+    pub fn io_queues(&self) -> usize {
+        self.lanes.iter().skip(1).filter(|lane| lane.ready).count()
+    }
+    /// The fabric, for its counters and descriptor.
+    pub fn fabric(&self) -> &F {
+        &self.fabric
+    }
+    /// The fabric, to be changed (test fault injection).
+    pub fn fabric_mut(&mut self) -> &mut F {
+        &mut self.fabric
+    }
+
+    /// Makes `region` usable as command data.
+    pub fn register(&mut self, region: &Region) -> Result<Mr, RegistryFull> {
+        let access = Access::LOCAL_WRITE | Access::REMOTE_READ | Access::REMOTE_WRITE;
+        self.fabric.register(region, access)
+    }
+    /// Ends a registration. No outstanding command may use it.
+    pub fn deregister(&mut self, mr: &Mr) {
+        self.fabric.deregister(mr);
+    }
+
+    /// Moves everything that can move: sends what was queued, receives, runs timers, sends again.
+    pub fn turn(&mut self, now: Instant) {
+        let mut events = std::mem::take(&mut self.events);
+        self.fabric.poll(now, &mut events);
+        for event in events.drain(..) {
+            self.handle_event(now, event);
+        }
+        self.events = events;
+        self.handle_timeout(now);
+        self.repost();
+        self.fabric.flush(now);
+    }
+    /// Sends what was queued, without receiving.
+    pub fn kick(&mut self, now: Instant) {
+        self.fabric.flush(now);
+    }
+    /// Appends outcomes to `out`.
+    pub fn poll_done(&mut self, out: &mut Vec<Completion>) {
+        out.append(&mut self.done);
+    }
+    /// When `turn` must be called even if nothing arrives.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let queues = self.lanes.iter().filter_map(|lane| lane.queue.poll_timeout()).min();
+        let own = [self.fabric.poll_timeout(), queues, self.keep_alive_at, self.wakes_at()];
+        own.into_iter().flatten().min()
+    }
+
+    fn handle_event(&mut self, now: Instant, event: FabricEvent) {
+        match event {
+            FabricEvent::Recv { qp, token, len, .. } => self.handle_response(now, qp, token, len),
+            FabricEvent::Established { qp, .. } => self.on_established(now, qp),
+            FabricEvent::Rejected { qp, reason, .. } => self.on_rejected(now, qp, reason),
+            FabricEvent::Disconnected { qp, reason } => self.on_disconnected(now, qp, reason),
+            FabricEvent::ConnectRequest { qp, .. } => self.fabric.reject(now, qp, &[]),
+            // Sends are unsignaled; a failed one is followed by Disconnected, which retries it.
+            FabricEvent::Done { .. } => {}
+        }
+    }
+
+    fn lane_of(&self, qp: QpHandle) -> Option<usize> {
+        self.lanes.iter().position(|lane| lane.qp == Some(qp))
+    }
+
+    fn post(&mut self, lane: usize, work: Work) {
+        let lane = &mut self.lanes[lane];
+        let Some(qp) = lane.qp else { return };
+        if !lane.unposted.is_empty() {
+            lane.unposted.push_back(work);
+        } else if let Err(full) = self.fabric.post(qp, work) {
+            lane.unposted.push_back(full.0);
+        }
+    }
+
+    fn repost(&mut self) {
+        for lane in &mut self.lanes {
+            let Some(qp) = lane.qp else { continue };
+            while let Some(work) = lane.unposted.front() {
+                if self.fabric.post(qp, *work).is_err() {
+                    break;
+                }
+                lane.unposted.pop_front();
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn new<F: Fabric>(
+        fabric: &mut F,
+        qid: u16,
+        depth: u16,
+        timers: &Timers,
+    ) -> stdio::Result<Lane> {
+        let memory = Queue::allocate(depth)?;
+        let mr = fabric.register(&memory, Access::LOCAL_WRITE).map_err(stdio::Error::other)?;
+        Ok(Lane {
+            queue: Queue::new(qid, depth, timers.io_timeout, memory, mr),
+            qp: None,
+            ready: false,
+            waiting: VecDeque::new(),
+            unposted: VecDeque::new(),
+        })
+    }
+}
+
+/// A command of the host's own.
+fn own(tag: u64, sqe: wire::nvme::Sqe, data: Option<Data>) -> Command {
+    Command { tag: OWN_TAGS | tag, sqe, data, expires: !commands::is_async_event(&sqe), attempts: 0 }
+}

@@ -1,0 +1,215 @@
+//! How users name a remote namespace: SPDK's string, or a URI.
+//!
+//! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]`
+//! or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Wire mode that the user asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum WireMode {
+    /// Offer native; a peer that does not know it gets RoCEv2.
+    #[default]
+    Native,
+    /// RoCEv2 only.
+    Roce,
+}
+
+/// A remote namespace, or (without `nsid` and `subnqn`) a remote port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetSpec {
+    /// Transport: "rdma".
+    pub trtype: String,
+    /// Target's address.
+    pub traddr: IpAddr,
+    /// Target's service id (port).
+    pub trsvcid: u16,
+    /// Subsystem NQN.
+    pub subnqn: Option<String>,
+    /// Namespace; 1 when not said.
+    pub nsid: u32,
+    /// This side's address; chosen when not said.
+    pub hostaddr: Option<IpAddr>,
+    /// This host's NQN; from `/etc/nvme/hostnqn` or made up when not said.
+    pub hostnqn: Option<String>,
+    /// Wire mode.
+    pub mode: WireMode,
+}
+
+/// A target string that cannot be understood: what is wrong and what would be right.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "target {text:?}: {problem}\n  write 'trtype=rdma traddr=ADDR trsvcid=4420 subnqn=NQN ns=1' or nvme-rdma://ADDR:4420/NQN/1"
+)]
+pub struct SpecError {
+    text: String,
+    problem: String,
+}
+
+/// NVMe over Fabrics' assigned port. Source: NVMe over Fabrics, "Transport Service Identifier".
+pub const NVME_PORT: u16 = 4420;
+
+impl TargetSpec {
+    /// A port of `traddr`, nothing else said.
+    #[must_use]
+    pub fn port(traddr: IpAddr, trsvcid: u16) -> TargetSpec {
+        TargetSpec {
+            trtype: "rdma".into(),
+            traddr,
+            trsvcid,
+            subnqn: None,
+            nsid: 1,
+            hostaddr: None,
+            hostnqn: None,
+            mode: WireMode::Native,
+        }
+    }
+}
+
+impl FromStr for TargetSpec {
+    type Err = SpecError;
+
+    fn from_str(text: &str) -> Result<TargetSpec, SpecError> {
+        let parsed = match text.split_once("://") {
+            Some((scheme, rest)) => parse_uri(scheme, rest),
+            None => parse_words(text),
+        };
+        parsed.map_err(|problem| SpecError { text: text.into(), problem })
+    }
+}
+
+fn parse_words(text: &str) -> Result<TargetSpec, String> {
+    let mut spec = TargetSpec::port(IpAddr::from([0, 0, 0, 0]), NVME_PORT);
+    let mut has_addr = false;
+    for word in text.split_whitespace() {
+        let Some((key, value)) = word.split_once('=') else {
+            return Err(format!("{word:?} is not KEY=VALUE"));
+        };
+        has_addr |= key == "traddr";
+        set(&mut spec, key, value)?;
+    }
+    if !has_addr {
+        return Err("traddr= is missing".into());
+    }
+    Ok(spec)
+}
+
+fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
+    let bad = |what: &str| format!("{key}={value}: {what}");
+    match key.to_ascii_lowercase().as_str() {
+        "trtype" => {
+            spec.trtype = value.to_ascii_lowercase();
+            if spec.trtype != "rdma" {
+                return Err(bad("only rdma is spoken"));
+            }
+        }
+        "adrfam" => {}
+        "traddr" => spec.traddr = value.parse().map_err(|_| bad("not an IP address"))?,
+        "trsvcid" => spec.trsvcid = value.parse().map_err(|_| bad("not a port number"))?,
+        "subnqn" | "nqn" => spec.subnqn = Some(value.into()),
+        "hostaddr" => spec.hostaddr = Some(value.parse().map_err(|_| bad("not an IP address"))?),
+        "hostnqn" => spec.hostnqn = Some(value.into()),
+        "ns" | "nsid" => {
+            spec.nsid = value.parse().ok().filter(|&n| n > 0).ok_or(bad("not a namespace id"))?;
+        }
+        "mode" => {
+            spec.mode = match value {
+                "native" => WireMode::Native,
+                "roce" => WireMode::Roce,
+                _ => return Err(bad("native or roce")),
+            }
+        }
+        _ => return Err(format!("{key}= is not known")),
+    }
+    Ok(())
+}
+
+fn parse_uri(scheme: &str, rest: &str) -> Result<TargetSpec, String> {
+    let trtype = match scheme.strip_prefix("nvme-") {
+        Some(trtype @ "rdma") => trtype,
+        _ => return Err(format!("{scheme}:// is not spoken")),
+    };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (host, port) = split_port(authority)?;
+    let mut spec = TargetSpec::port(host, port);
+    spec.trtype = trtype.into();
+    let mut parts = path.splitn(2, '/');
+    if let Some(nqn) = parts.next().filter(|nqn| !nqn.is_empty()) {
+        spec.subnqn = Some(nqn.into());
+    }
+    if let Some(nsid) = parts.next().filter(|n| !n.is_empty()) {
+        set(&mut spec, "nsid", nsid)?;
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or(format!("{pair:?} is not KEY=VALUE"))?;
+        set(&mut spec, key, value)?;
+    }
+    Ok(spec)
+}
+
+/// `1.2.3.4`, `1.2.3.4:4420`, `[::1]`, `[::1]:4420`.
+fn split_port(authority: &str) -> Result<(IpAddr, u16), String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or("missing ]")?;
+            (host, after.strip_prefix(':'))
+        }
+        None => match authority.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') => (host, Some(port)),
+            _ => (authority, None),
+        },
+    };
+    let addr = host.parse().map_err(|_| format!("{host:?} is not an IP address"))?;
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| format!("{port:?} is not a port number"))?,
+        None => NVME_PORT,
+    };
+    Ok((addr, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: both spellings mean the same.
+    #[test]
+    fn words_and_uri_agree() {
+        let words: TargetSpec =
+            "trtype=RDMA adrfam=IPv4 traddr=127.0.0.1 trsvcid=4421 subnqn=nqn.2026-11.x:a ns=2 mode=roce"
+                .parse()
+                .unwrap();
+        let uri: TargetSpec =
+            "nvme-rdma://127.0.0.1:4421/nqn.2026-11.x:a/2?mode=roce".parse().unwrap();
+        assert_eq!(words, uri);
+        assert_eq!((words.nsid, words.trsvcid, words.mode), (2, 4421, WireMode::Roce));
+    }
+
+    /// Goal: IPv6 addresses keep their colons, and the port defaults to NVMe's.
+    #[test]
+    fn ipv6_and_defaults() {
+        let spec: TargetSpec = "nvme-rdma://[::1]/nqn.x".parse().unwrap();
+        assert_eq!(spec.traddr, "::1".parse::<IpAddr>().unwrap());
+        assert_eq!((spec.trsvcid, spec.nsid, spec.subnqn.as_deref()), (4420, 1, Some("nqn.x")));
+    }
+
+    /// Goal: every mistake is named, none panics.
+    #[test]
+    fn mistakes_are_named() {
+        for (text, problem) in [
+            ("traddr", "not KEY=VALUE"),
+            ("trsvcid=4420", "traddr= is missing"),
+            ("traddr=host", "not an IP address"),
+            ("traddr=1.2.3.4 trsvcid=99999", "not a port"),
+            ("traddr=1.2.3.4 ns=0", "not a namespace id"),
+            ("traddr=1.2.3.4 trtype=tcp", "only rdma"),
+            ("traddr=1.2.3.4 colour=red", "not known"),
+            ("http://1.2.3.4/", "not spoken"),
+            ("nvme-rdma://1.2.3.4:x/", "not a port"),
+        ] {
+            let error = text.parse::<TargetSpec>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+}
