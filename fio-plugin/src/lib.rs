@@ -1,1 +1,1 @@
-//! fio ioengine.
+//! fio ioengine over the `FlexBlk` initiator.
