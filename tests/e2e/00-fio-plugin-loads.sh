@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 30
 # The plug-in is one that the installed fio can load: version, symbols, options, and errors that are seen.
-set -euo pipefail
-
-fail() { echo "FAILED: $*" >&2; exit 1; }
+source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
 nm -D --defined-only "$FLEXBLK_FIO" | grep -q ' T get_ioengine$' || fail "get_ioengine is not exported"
 # fio unloads an engine while its structures are still in use.

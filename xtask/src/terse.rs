@@ -82,3 +82,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[path = "terse_tests.rs"]
+mod tests;
