@@ -14,7 +14,6 @@
 
 #include "flexblk_abi.h"
 
-#define WHY_BYTES 512
 #define HUGE_PAGE_BYTES ((size_t) 2 << 20)
 
 /* fio fills this from the job file; offset 0 is taken by fio itself. */
@@ -77,7 +76,7 @@ static int flexblk_connect(struct thread_data *td, unsigned int depth,
 		.hostnqn = eo->hostnqn, .mode = eo->mode, .poll = eo->poll,
 		.nsid = eo->nsid, .nr_io_queues = eo->nr_io_queues, .queue_depth = depth,
 	};
-	char why[WHY_BYTES] = "";
+	char why[512] = "";
 	int ret = flexblk_open(&opts, handle, why, sizeof(why));
 
 	return ret ? refuse(td, -ret, why) : 0;
@@ -113,8 +112,7 @@ static int flexblk_init(struct thread_data *td)
 
 	if (!job)
 		return refuse(td, ENOMEM, NULL);
-	/* cleanup follows, also after a failure here. */
-	td->io_ops_data = job;
+	td->io_ops_data = job;	/* cleanup follows, also after a failure here */
 	if (flexblk_connect(td, td->o.iodepth, &job->handle))
 		return 1;
 	job->paced = (td->flags & TD_F_CHECK_RATE) || td->o.thinktime ||
@@ -129,7 +127,6 @@ static void flexblk_cleanup(struct thread_data *td)
 	if (job && job->handle)
 		flexblk_close(job->handle);
 	free(job);
-	td->io_ops_data = NULL;
 }
 
 static int flexblk_iomem_alloc(struct thread_data *td, size_t bytes)
