@@ -1,0 +1,43 @@
+# Source this first: source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
+# Whatever `serve` started is ended when the script ends, well or not.
+set -euo pipefail
+
+server_pid=
+
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# serve ARGS…: starts `flexblk serve ARGS…` and returns when it listens. Log: $SCRATCH/serve.log
+serve() {
+    : > "$SCRATCH/serve.log"
+    "$FLEXBLK" serve "$@" >> "$SCRATCH/serve.log" 2>&1 &
+    server_pid=$!
+    local tries=0
+    until grep -q '^listening' "$SCRATCH/serve.log"; do
+        kill -0 "$server_pid" 2>/dev/null || fail "flexblk serve ended: $(cat "$SCRATCH/serve.log")"
+        tries=$((tries + 1))
+        [ "$tries" -lt 400 ] || fail "no 'listening' within 20 s: $(cat "$SCRATCH/serve.log")"
+        sleep 0.05
+    done
+}
+
+# stop_server [SIGNAL]: ends it and waits. TERM (the default) must end it with status 0.
+stop_server() {
+    local signal=${1:-TERM} status=0
+    kill "-$signal" "$server_pid"
+    wait "$server_pid" 2>/dev/null || status=$?
+    server_pid=
+    [ "$signal" != TERM ] || [ "$status" = 0 ] || fail "flexblk serve ended with status $status on TERM"
+}
+
+on_exit() {
+    local status=$?
+    if [ -n "$server_pid" ]; then
+        kill -KILL "$server_pid" 2>/dev/null || true
+        [ "$status" = 0 ] || sed 's/^/serve: /' "$SCRATCH/serve.log" >&2
+    fi
+    exit "$status"
+}
+trap on_exit EXIT

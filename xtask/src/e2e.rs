@@ -1,0 +1,107 @@
+//! The end-to-end scripts of `tests/e2e/`, in the order of their names.
+//!
+//! A script finds the program in `$FLEXBLK`, the plug-in in `$FLEXBLK_FIO`, the checkout in
+//! `$FLEXBLK_ROOT` (also its working directory) and an empty folder in `$SCRATCH`. It passes when
+//! it ends with status 0 within its time: `# timeout: SECONDS` among its first lines, else 120.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::shell::{Outcome, at, out, root, say};
+
+const TIMEOUT_S_DEFAULT: u32 = 120;
+/// Lines of a failed script's log that are shown.
+const LOG_LINES_SHOWN: usize = 40;
+
+/// How many scripts ended how.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+}
+
+/// Runs every script; a failure is counted and shown, not returned.
+pub(crate) fn run_scripts() -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    for script in scripts()? {
+        let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let begun = Instant::now();
+        let outcome = run_script(&script, &name)?;
+        let seconds = begun.elapsed().as_secs_f32();
+        match outcome {
+            Ok(()) => {
+                tally.passed += 1;
+                say(&format!("e2e: passed {name} ({seconds:.1} s)"));
+            }
+            Err(reason) => {
+                tally.failed += 1;
+                say(&format!("e2e: failed {name} ({seconds:.1} s): {reason}"));
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn scripts() -> Outcome<Vec<PathBuf>> {
+    let folder = root().join("tests/e2e");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&folder).map_err(at(&folder))?;
+    let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "sh"));
+    found.sort();
+    Ok(found)
+}
+
+/// The outer result is about this machine, the inner one about the script.
+fn run_script(script: &Path, name: &str) -> Outcome<Result<(), String>> {
+    let scratch = out().join("e2e").join(name.trim_end_matches(".sh"));
+    let _stale = fs::remove_dir_all(&scratch);
+    fs::create_dir_all(&scratch).map_err(at(&scratch))?;
+    let log_path = out().join("e2e").join(format!("{name}.log"));
+    let log = File::create(&log_path).map_err(at(&log_path))?;
+    let errors = log.try_clone().map_err(at(&log_path))?;
+    let seconds = timeout_s(script)?;
+    // timeout(1) runs the script in a process group of its own and ends the whole group.
+    let status = Command::new("timeout")
+        .args(["--kill-after=10", &seconds.to_string(), "bash"])
+        .arg(script)
+        .current_dir(root())
+        .env("FLEXBLK", out().join("release/flexblk"))
+        .env("FLEXBLK_FIO", out().join("release/libflexblk_fio.so"))
+        .env("FLEXBLK_ROOT", root())
+        .env("CARGO_TARGET_DIR", out())
+        .env("SCRATCH", &scratch)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .status()
+        .map_err(|error| format!("cannot start timeout: {error}"))?;
+    if status.success() {
+        return Ok(Ok(()));
+    }
+    let text = fs::read(&log_path).map_err(at(&log_path))?;
+    show_end(&String::from_utf8_lossy(&text));
+    let late = matches!(status.code(), Some(124 | 137));
+    let reason = if late { format!("not done within {seconds} s") } else { status.to_string() };
+    Ok(Err(format!("{reason}; log: {}", log_path.display())))
+}
+
+fn timeout_s(script: &Path) -> Outcome<u32> {
+    let text = fs::read_to_string(script).map_err(at(script))?;
+    let stated = text.lines().take(10).find_map(|line| line.strip_prefix("# timeout:"));
+    stated.map_or(Ok(TIMEOUT_S_DEFAULT), |value| {
+        let value = value.trim();
+        value.parse().map_err(|_| format!("{}: bad timeout {value}", script.display()))
+    })
+}
+
+fn show_end(log: &str) {
+    let lines: Vec<&str> = log.lines().collect();
+    for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
+        println!("    | {line}");
+    }
+}

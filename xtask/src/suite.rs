@@ -1,0 +1,43 @@
+//! `test`: every check and test, in the order in which a failure is cheapest to learn of.
+
+use std::time::Instant;
+
+use crate::e2e;
+use crate::shell::{Outcome, cargo, run, say};
+
+/// Name and cargo words of each step. A failed step does not hide what the next ones find.
+const STEPS: [(&str, &[&str]); 4] = [
+    ("format", &["fmt", "--all", "--", "--check"]),
+    ("lints", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ("unit, property, simulation and tree tests", &["test", "--locked", "--workspace"]),
+    ("release build", &["build", "--locked", "--release", "-p", "flexblk", "-p", "flexblk-fio"]),
+];
+
+/// Runs all of it; the error names the steps that failed.
+pub(crate) fn run_all() -> Outcome {
+    let mut failed = Vec::new();
+    let mut timings = Vec::new();
+    for (name, words) in STEPS {
+        say(&format!("{name}: cargo {}", words.join(" ")));
+        let begun = Instant::now();
+        if let Err(reason) = run(&mut cargo(words)) {
+            eprintln!("xtask: {reason}");
+            failed.push(name.to_owned());
+        }
+        timings.push(format!("{name} {} s", begun.elapsed().as_secs()));
+    }
+    let begun = Instant::now();
+    let tally = e2e::run_scripts()?;
+    timings.push(format!("end to end {} s", begun.elapsed().as_secs()));
+    say(&format!("time: {}", timings.join(", ")));
+    if tally.failed > 0 {
+        failed.push("end to end".to_owned());
+    }
+    if failed.is_empty() {
+        say("all steps passed");
+    } else {
+        say(&format!("failed: {}", failed.join(", ")));
+    }
+    println!("e2e: {} passed, {} failed", tally.passed, tally.failed);
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
