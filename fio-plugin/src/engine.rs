@@ -38,8 +38,8 @@ pub struct Engine {
     /// Finished, not polled.
     done: VecDeque<(u64, i32)>,
     completions: Vec<Completion>,
-    /// Submitted since the last flush to the network.
-    unsent: bool,
+    /// Submitted and not yet sent.
+    unsent: u32,
     now: Instant,
 }
 
@@ -52,8 +52,9 @@ pub enum Submitted {
 impl Engine {
     /// Connects. Errors: a sentence for the user.
     pub fn open(spec: &TargetSpec, depth: u32, poll: PollMode) -> Result<Engine, String> {
+        let io_queues = u16::from(depth > 0);
         let depth = u16::try_from(depth.clamp(1, 1024)).unwrap_or(1024);
-        let settings = Settings { queue_depth: depth, poll, ..Settings::default() };
+        let settings = Settings { queue_depth: depth, io_queues, poll, ..Settings::default() };
         let mut session = udp::connect(spec, &settings).map_err(|e| e.to_string())?;
         let ns = session.namespace(spec.nsid).map_err(|e| e.to_string())?;
         let slots = usize::from(depth);
@@ -70,7 +71,7 @@ impl Engine {
             free: (0..slots).rev().collect(),
             done: VecDeque::with_capacity(slots),
             completions: Vec::with_capacity(slots),
-            unsent: false,
+            unsent: 0,
             now: Instant::now(),
         })
     }
@@ -150,10 +151,16 @@ impl Engine {
         Ok(Submitted::Queued)
     }
 
+    /// Commands submitted and not yet sent.
+    pub fn held(&self) -> u32 {
+        self.unsent
+    }
+
     /// Sends what was submitted.
     pub fn commit(&mut self) {
-        if self.unsent {
-            self.unsent = false;
+        if self.unsent > 0 {
+            self.unsent = 0;
+            self.now = Instant::now();
             self.session.host().kick(self.now);
         }
     }
@@ -168,7 +175,7 @@ impl Engine {
         let until = timeout.map(|timeout| Instant::now() + timeout);
         loop {
             self.now = Instant::now();
-            self.unsent = false;
+            self.unsent = 0;
             self.session.host().turn(self.now);
             self.session.host().poll_done(&mut self.completions);
             let progress = !self.completions.is_empty();
@@ -218,7 +225,7 @@ impl Engine {
     }
 
     fn send(&mut self, slot: usize, command: initiator::Command) {
-        self.unsent = true;
+        self.unsent += 1;
         if self.session.host().submit(self.now, 0, command).is_err() {
             self.part_done(slot, libc::EAGAIN);
         }
