@@ -91,7 +91,7 @@ fn swift_is_fair_and_holds_its_target_delay() {
     let mut flows = flows(4, |i| {
         let mut cc = Swift::new(swift::Params::default(), MTU as u32);
         let now = Instant::now();
-        (0..i).for_each(|k| cc.on_loss(now + Duration::from_secs(k as u64), Loss::Gap));
+        (0..i).for_each(|k| cc.on_loss(now - Duration::from_secs((9 - k) as u64), Loss::Gap));
         Box::new(cc)
     });
     let (shares, queue) = bottleneck(&mut flows, 400_000, Duration::MAX);
