@@ -37,7 +37,8 @@ pub enum Command {
 }
 
 /// How to wait for work.
-#[derive(Clone, Copy, ValueEnum, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
 pub enum Poll {
     /// Spin: lowest latency, one core.
     Busy,
@@ -65,18 +66,18 @@ pub struct Serve {
     /// Transport.
     #[arg(short = 't', long, default_value = "rdma", value_parser = ["rdma"])]
     pub transport: String,
-    /// Address to listen on.
-    #[arg(short = 'a', long, default_value = "127.0.0.1")]
-    pub traddr: IpAddr,
-    /// NVMe service id (port).
-    #[arg(short = 's', long, default_value_t = 4420)]
-    pub trsvcid: u16,
-    /// Subsystem NQN.
-    #[arg(short = 'n', long = "nqn", default_value = DEFAULT_NQN)]
-    pub subnqn: String,
-    /// How to wait for work.
-    #[arg(long, value_enum, default_value_t)]
-    pub poll: Poll,
+    /// Address to listen on [127.0.0.1].
+    #[arg(short = 'a', long)]
+    pub traddr: Option<IpAddr>,
+    /// NVMe service id (port) [4420].
+    #[arg(short = 's', long)]
+    pub trsvcid: Option<u16>,
+    /// Subsystem NQN [nqn.2026-11.io.flexblk:default].
+    #[arg(short = 'n', long = "nqn")]
+    pub subnqn: Option<String>,
+    /// How to wait for work [adaptive].
+    #[arg(long, value_enum)]
+    pub poll: Option<Poll>,
     /// Run on this CPU alone.
     #[arg(long, value_name = "N")]
     pub cpu: Option<usize>,

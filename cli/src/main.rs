@@ -6,6 +6,7 @@
 mod admin;
 mod args;
 mod bench;
+mod config;
 mod connect;
 mod copy;
 mod failure;

@@ -249,13 +249,13 @@ impl Engine {
 fn errno(status: Status) -> i32 {
     if status.is_success() {
         0
-    } else if status == Status::CAPACITY_EXCEEDED {
+    } else if status.is(Status::CAPACITY_EXCEEDED) {
         libc::ENOSPC
-    } else if status == Status::LBA_OUT_OF_RANGE {
+    } else if status.is(Status::LBA_OUT_OF_RANGE) {
         libc::EINVAL
-    } else if status == Status::NAMESPACE_WRITE_PROTECTED {
+    } else if status.is(Status::WRITE_PROTECTED) {
         libc::EROFS
-    } else if status == Status::HOST_PATH_ERROR {
+    } else if status.is(Status::HOST_PATHING) {
         libc::ENOTCONN
     } else {
         libc::EIO

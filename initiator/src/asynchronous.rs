@@ -218,7 +218,7 @@ impl<F: Fabric> Worker<F> {
         let result = if completion.status.is_success() {
             let read = buffer.as_ref().filter(|_| request.op == IoOp::Read);
             Ok(read.map_or(Vec::new(), |buffer| buffer.bytes().to_vec()))
-        } else if completion.status == Status::HOST_PATH_ERROR
+        } else if completion.status.is(Status::HOST_PATHING)
             && self.session.host().state() != HostState::Live
         {
             let error = self.session.host().error().cloned();

@@ -5,9 +5,9 @@
 //! | a command without an answer for `io_timeout` | it is aborted; without an answer to that either, the connection is reset and the command retried |
 //! | the connection is lost (transport retries exhausted, keep-alive unanswered, target gone) | new and outstanding commands wait; the host connects again every `reconnect_delay` |
 //! | connected again | what waited is sent again, in submission order: reads, writes, flushes and the rest of the NVM commands that are offered here are idempotent |
-//! | not connected again within `fast_io_fail` | waiting and new commands complete with [`HOST_PATH_ERROR`]; connecting goes on |
-//! | not connected again within `ctrl_loss` | the host gives up: state `Dead`, every command completes with [`HOST_PATH_ERROR`] |
-//! | a command retried `retries` times | completes with [`HOST_PATH_ERROR`] |
+//! | not connected again within `fast_io_fail` | waiting and new commands complete with [`HOST_PATHING`]; connecting goes on |
+//! | not connected again within `ctrl_loss` | the host gives up: state `Dead`, every command completes with [`HOST_PATHING`] |
+//! | a command retried `retries` times | completes with [`HOST_PATHING`] |
 //!
 //! An acknowledged command is never sent again. A write that was sent but not acknowledged may have
 //! happened once, or more than once with the same data, or not at all. A Flush that waits across a

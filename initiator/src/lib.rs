@@ -7,10 +7,12 @@ pub mod asynchronous;
 pub mod commands;
 pub mod contract;
 pub mod host;
+pub mod identity;
 pub mod io;
 pub mod queue;
 pub mod session;
 pub mod spec;
+pub mod udp;
 pub mod wait;
 
 pub use asynchronous::AsyncNamespace;

@@ -7,7 +7,7 @@ use memory::{Mr, Region, Rkey, Sge};
 use netstack::fabric::{Gather, Work, WorkOp};
 use std::io;
 use std::time::{Duration, Instant};
-use wire::nvme::{Cqe, Sgl, Sqe};
+use wire::nvme::{Cid, Cqe, Sgl, Sqe};
 
 const CAPSULE_BYTES: usize = 64;
 const RESPONSE_BYTES: usize = 16;
@@ -164,10 +164,10 @@ impl Queue {
         }
         let (sgl, data) = self.data_pointer(&command);
         let mut sqe = command.sqe;
-        sqe.set_cid(cid);
+        sqe.set_cid(Cid(cid));
         sqe.set_sgl(sgl);
         let offset = usize::from(index) * CAPSULE_BYTES;
-        self.memory.write(offset, sqe.as_bytes());
+        self.memory.write(offset, sqe.as_octets());
         let capsule = self.own(offset, CAPSULE_BYTES);
         let local = data.map_or(Gather::one(capsule), |data| Gather::two(capsule, data));
         let op = WorkOp::Send { invalidate: None };
@@ -186,8 +186,8 @@ impl Queue {
         }
         let mut octets = [0; RESPONSE_BYTES];
         self.memory.read(self.response_offset(token), &mut octets);
-        let cqe = Cqe::from_bytes(octets);
-        let command = self.take(cqe.cid()).ok_or(QueueFault::UnknownCommand(cqe.cid()))?;
+        let cqe = Cqe::from_octets(octets);
+        let command = self.take(cqe.cid().0).ok_or(QueueFault::UnknownCommand(cqe.cid().0))?;
         Ok((Answer { tag: command.tag, cqe }, self.receive(token)))
     }
 
@@ -244,11 +244,15 @@ impl Queue {
 
     /// The data pointer, and the data to gather when it travels in the capsule.
     fn data_pointer(&self, command: &Command) -> (Sgl, Option<Sge>) {
-        let Some(data) = command.data else { return (Sgl::keyed(0, 0, 0, false), None) };
-        if data.to_controller && data.sge.length <= self.in_capsule_bytes {
-            return (Sgl::in_capsule(0, data.sge.length), Some(data.sge));
+        let Some(data) = command.data else {
+            return (Sgl::Keyed { addr: 0, len: 0, key: 0, invalidate: false }, None);
+        };
+        let len = data.sge.length;
+        if data.to_controller && len <= self.in_capsule_bytes {
+            return (Sgl::InCapsule { offset: 0, len }, Some(data.sge));
         }
-        (Sgl::keyed(data.sge.addr, data.sge.length, data.rkey.0, false), None)
+        let (addr, key) = (data.sge.addr, data.rkey.0);
+        (Sgl::Keyed { addr, len, key, invalidate: false }, None)
     }
 
     fn response_offset(&self, token: u64) -> usize {

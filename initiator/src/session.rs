@@ -116,7 +116,7 @@ impl<F: Fabric> Session<F> {
                 continue;
             };
             let done = self.done.swap_remove(at);
-            if done.status == Status::HOST_PATH_ERROR {
+            if done.status.is(Status::HOST_PATHING) {
                 return Err(self.why().into());
             }
             if !done.status.is_success() {

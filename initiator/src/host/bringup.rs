@@ -132,11 +132,13 @@ impl<F: Fabric> Host<F> {
             hostnqn: &self.options.hostnqn,
             hostid: self.options.hostid,
         };
-        let data = commands::connect_data(&options);
-        self.scratch.region.write(0, &data);
         let sqe = commands::connect(&options);
-        #[expect(clippy::cast_possible_truncation, reason = "1,024 octets")]
-        let data = self.scratch.data(data.len() as u32, true);
+        let data = match commands::connect_data(&options) {
+            Ok(data) => data,
+            Err(bad) => return self.break_down(now, HostError::BadNqn(bad.to_string())),
+        };
+        self.scratch.region.write(0, data.as_octets());
+        let data = self.scratch.data(1024, true);
         self.step(now, lane, Step::Connect(lane), sqe, Some(data));
     }
 
@@ -227,11 +229,8 @@ impl<F: Fabric> Host<F> {
     fn on_identified(&mut self, now: Instant) {
         let mut identify = Box::new([0; 4096]);
         self.scratch.region.read(0, &mut identify[..]);
-        let page_shift = 12 + ((self.info_mut().cap >> 48) & 0xf);
-        let mdts = u64::from(commands::mdts(&identify));
-        let shift = u32::try_from(page_shift + mdts).unwrap_or(u32::MAX);
         let info = self.info_mut();
-        info.max_transfer_bytes = if mdts == 0 { None } else { 1u32.checked_shl(shift) };
+        info.max_transfer_bytes = commands::max_transfer_bytes(&identify);
         info.in_capsule_bytes = commands::in_capsule_bytes(&identify);
         info.identify = identify;
         if self.lanes.len() == 1 {

@@ -30,7 +30,7 @@ impl<F: Fabric> Host<F> {
         match self.phase {
             Phase::Live if self.lanes[lane].ready => self.start(now, lane, command),
             Phase::Live | Phase::Dead | Phase::Closed => {
-                self.complete(command, Status::HOST_PATH_ERROR, 0);
+                self.complete(command, Status::HOST_PATHING, 0);
                 Ok(())
             }
             Phase::Down | Phase::Closing | Phase::Bringup(_) => {

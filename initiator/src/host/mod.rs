@@ -86,6 +86,9 @@ pub enum HostError {
     /// The controller broke the protocol.
     #[error("the controller broke the protocol: {0}")]
     Protocol(String),
+    /// An NQN that is none.
+    #[error("{0}: an NQN looks like nqn.2026-11.org.example:name, at most 223 octets")]
+    BadNqn(String),
     /// Own memory or registrations ran out.
     #[error("{0}")]
     Resources(String),
@@ -169,7 +172,9 @@ impl<F: Fabric> Host<F> {
             bringup::Phase::Live => HostState::Live,
             bringup::Phase::Dead => HostState::Dead,
             bringup::Phase::Closed => HostState::Closed,
-            _ => HostState::Connecting,
+            bringup::Phase::Down | bringup::Phase::Closing | bringup::Phase::Bringup(_) => {
+                HostState::Connecting
+            }
         }
     }
     /// Why there is no connection, when there is none.

@@ -75,9 +75,10 @@ impl<F: Fabric> Host<F> {
         let down = matches!(self.phase, Phase::Down);
         let fail = (self.phase != Phase::Live && !self.recovery.failed_fast)
             .then(|| self.recovery.down_since + self.options.timers.fast_io_fail);
-        let ready = match self.phase {
-            Phase::Bringup(super::bringup::Step::ReadyAgain(at)) => Some(at),
-            _ => None,
+        let ready = if let Phase::Bringup(super::bringup::Step::ReadyAgain(at)) = self.phase {
+            Some(at)
+        } else {
+            None
         };
         let aborts = self.aborts.iter().map(|abort| abort.until).min();
         let retry = self.recovery.retry_at.filter(|_| down);
@@ -130,7 +131,10 @@ impl<F: Fabric> Host<F> {
         // A first connection that the target's own word refused will be refused again.
         let refused = matches!(
             error,
-            HostError::Command { .. } | HostError::NoListener(_) | HostError::Refused { .. }
+            HostError::Command { .. }
+                | HostError::NoListener(_)
+                | HostError::Refused { .. }
+                | HostError::BadNqn(_)
         );
         tracing::info!(target = %self.options.target, %error, "host: connection down");
         self.error = Some(error);
@@ -173,7 +177,7 @@ impl<F: Fabric> Host<F> {
                 }
                 command.attempts = command.attempts.saturating_add(1);
                 if command.attempts > self.options.timers.retries {
-                    self.complete(command, Status::HOST_PATH_ERROR, 0);
+                    self.complete(command, Status::HOST_PATHING, 0);
                 } else {
                     self.lanes[lane].waiting.push_front(command);
                 }
@@ -186,7 +190,7 @@ impl<F: Fabric> Host<F> {
             let lost = self.lanes[lane].queue.reset();
             let waiting = std::mem::take(&mut self.lanes[lane].waiting);
             for command in lost.into_iter().chain(waiting) {
-                self.complete(command, Status::HOST_PATH_ERROR, 0);
+                self.complete(command, Status::HOST_PATHING, 0);
             }
         }
     }
@@ -205,7 +209,7 @@ impl<F: Fabric> Host<F> {
             self.recovery.failed_fast = true;
             for lane in 0..self.lanes.len() {
                 for command in std::mem::take(&mut self.lanes[lane].waiting) {
-                    self.complete(command, Status::HOST_PATH_ERROR, 0);
+                    self.complete(command, Status::HOST_PATHING, 0);
                 }
             }
         }

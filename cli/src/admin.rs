@@ -1,0 +1,163 @@
+//! The looking verbs: discover, id-ctrl, id-ns, list-ns.
+
+use crate::args::{Format, Namespace, Port};
+use crate::failure::Failure;
+use initiator::udp::{self, Settings, UdpSession};
+use initiator::{TargetSpec, Timers};
+use serde_json::json;
+use std::time::Duration;
+use wire::fabrics::{AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, SubsystemType, TransportKind};
+use wire::nvme::identify::{IdentifyController, IdentifyNamespace, trim_field};
+use wire::nvme::log::LogId;
+
+/// Octets of the discovery log's header and of each record.
+const RECORD: usize = 1024;
+/// Records asked for at most: a target that claims more is not believed.
+const RECORDS_MAX: u64 = 4096;
+
+fn connect(port: &Port, subnqn: Option<String>) -> Result<UdpSession, Failure> {
+    let mut spec = TargetSpec::port(port.traddr, port.trsvcid);
+    spec.subnqn = subnqn;
+    spec.hostaddr = port.host_traddr;
+    spec.hostnqn = port.hostnqn.clone();
+    // Looking needs no I/O queue and no keep alive.
+    let timers = Timers { keep_alive: Duration::ZERO, ..Timers::default() };
+    let settings = Settings { io_queues: 0, timers, ..Settings::default() };
+    Ok(udp::connect(&spec, &settings)?)
+}
+
+/// The subsystem asked for, or the only one that the target exports.
+fn subsystem(port: &Port) -> Result<String, Failure> {
+    if let Some(nqn) = &port.subnqn {
+        return Ok(nqn.clone());
+    }
+    let found: Vec<String> = records(port)?
+        .iter()
+        .filter(|entry| entry.subtype() == SubsystemType::Nvm.octet())
+        .filter_map(|entry| entry.subnqn().ok().map(|nqn| nqn.as_str().to_owned()))
+        .collect();
+    match found.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Failure::new("the target exports no subsystem")),
+        several => Err(Failure::new(format!(
+            "the target exports several subsystems, choose one with -n: {}",
+            several.join(", ")
+        ))),
+    }
+}
+
+fn records(port: &Port) -> Result<Vec<DiscoveryEntry>, Failure> {
+    let mut session = connect(port, Some(Nqn::DISCOVERY.into()))?;
+    let lid = LogId::Discovery.octet();
+    let header = session.log_page(lid, 0, 1024)?;
+    let count = DiscoveryHeader::decode(&header).map_or(0, |header| header.record_count());
+    let bytes = (count.min(RECORDS_MAX) + 1) * RECORD as u64;
+    let log = session.log_page(lid, 0, u32::try_from(bytes).unwrap_or(u32::MAX))?;
+    session.close();
+    Ok(log.chunks_exact(RECORD).skip(1).filter_map(DiscoveryEntry::decode).collect())
+}
+
+/// `flexblk discover`.
+pub fn discover(port: &Port) -> Result<(), Failure> {
+    let records = records(port)?;
+    if port.output == Format::Json {
+        let records: Vec<_> = records.iter().map(record_json).collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "records": records }))?);
+        return Ok(());
+    }
+    println!("Discovery Log Number of Records {}", records.len());
+    for (number, entry) in records.iter().enumerate() {
+        println!("=====Discovery Log Entry {number}======");
+        if let Some(fields) = record_json(entry).as_object() {
+            for (name, value) in fields {
+                println!("{name}: {}", value.as_str().map_or(value.to_string(), str::to_owned));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
+    let name = |known: Option<&'static str>, octet: u8| {
+        known.map_or(octet.to_string(), str::to_owned)
+    };
+    let nqn = entry.subnqn().map(|nqn| nqn.as_str().to_owned()).unwrap_or_default();
+    json!({
+        "trtype": name(TransportKind::from_octet(entry.trtype()).map(TransportKind::as_str), entry.trtype()),
+        "adrfam": name(AddressFamily::from_octet(entry.adrfam()).map(AddressFamily::as_str), entry.adrfam()),
+        "subtype": name(SubsystemType::from_octet(entry.subtype()).map(SubsystemType::as_str), entry.subtype()),
+        "portid": entry.portid(),
+        "trsvcid": entry.trsvcid().unwrap_or_default(),
+        "subnqn": nqn,
+        "traddr": entry.traddr().unwrap_or_default(),
+    })
+}
+
+/// `flexblk id-ctrl`.
+pub fn id_ctrl(port: &Port) -> Result<(), Failure> {
+    let nqn = subsystem(port)?;
+    let mut session = connect(port, Some(nqn))?;
+    let octets = session.identify_controller()?;
+    session.close();
+    let id = IdentifyController::decode(&octets).ok_or_else(|| Failure::new("short answer"))?;
+    let text = |field: &[u8]| trim_field(field).unwrap_or_default().to_owned();
+    let fields = json!({
+        "vid": id.vid(), "ssvid": id.ssvid(),
+        "sn": text(&id.sn()), "mn": text(&id.mn()), "fr": text(&id.fr()),
+        "mdts": id.mdts(), "cntlid": id.cntlid().0, "ver": id.ver(), "oaes": id.oaes(),
+        "ctratt": id.ctratt(), "cntrltype": id.cntrltype(), "oacs": id.oacs(), "acl": id.acl(),
+        "aerl": id.aerl(), "lpa": id.lpa(), "elpe": id.elpe(), "kas": id.kas(),
+        "maxcmd": id.maxcmd(), "nn": id.nn(), "oncs": id.oncs(), "vwc": id.vwc(),
+        "awun": id.awun(), "awupf": id.awupf(), "sgls": id.sgls(),
+        "subnqn": text(&id.subnqn()), "ioccsz": id.ioccsz(), "iorcsz": id.iorcsz(),
+        "icdoff": id.icdoff(), "msdbd": id.msdbd(),
+    });
+    show(port.output, "NVME Identify Controller", &fields)
+}
+
+/// `flexblk id-ns`.
+pub fn id_ns(args: &Namespace) -> Result<(), Failure> {
+    let nqn = subsystem(&args.port)?;
+    let mut session = connect(&args.port, Some(nqn))?;
+    let octets = session.identify_namespace(args.nsid)?;
+    session.close();
+    let id = IdentifyNamespace::decode(&octets).ok_or_else(|| Failure::new("short answer"))?;
+    let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
+    let fields = json!({
+        "nsze": id.nsze(), "ncap": id.ncap(), "nuse": id.nuse(), "nsfeat": id.nsfeat(),
+        "nlbaf": id.nlbaf(), "flbas": id.flbas(), "nguid": hex(&id.nguid()),
+        "eui64": hex(&id.eui64()),
+        "block_bytes": id.current_format().and_then(|format| format.block_bytes()),
+    });
+    show(args.port.output, "NVME Identify Namespace", &fields)
+}
+
+/// `flexblk list-ns`.
+pub fn list_ns(port: &Port) -> Result<(), Failure> {
+    let nqn = subsystem(port)?;
+    let mut session = connect(port, Some(nqn))?;
+    let ids = session.namespaces()?;
+    session.close();
+    if port.output == Format::Json {
+        let list: Vec<_> = ids.iter().map(|nsid| json!({ "nsid": nsid })).collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "nsid_list": list }))?);
+    } else {
+        for (number, nsid) in ids.iter().enumerate() {
+            println!("[{number:4}]:{nsid:#x}");
+        }
+    }
+    Ok(())
+}
+
+fn show(format: Format, title: &str, fields: &serde_json::Value) -> Result<(), Failure> {
+    if format == Format::Json {
+        println!("{}", serde_json::to_string_pretty(fields)?);
+        return Ok(());
+    }
+    println!("{title}:");
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        let value = value.as_str().map_or(value.to_string(), str::to_owned);
+        println!("{name:11}: {value}");
+    }
+    Ok(())
+}

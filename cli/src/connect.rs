@@ -1,0 +1,57 @@
+//! From what was typed to a live session.
+
+use crate::failure::Failure;
+use initiator::udp::{self, Settings};
+use initiator::{NamespaceInfo, PollMode, TargetSpec};
+use std::path::PathBuf;
+
+pub use initiator::udp::UdpSession;
+
+/// What verbs choose.
+pub struct Options {
+    /// How to wait.
+    pub poll: PollMode,
+    /// Commands outstanding.
+    pub queue_depth: u16,
+    /// Record every packet.
+    pub pcap: Option<PathBuf>,
+}
+
+/// A session on a target string, and its namespace.
+pub fn namespace(target: &str, poll: PollMode) -> Result<(UdpSession, NamespaceInfo), Failure> {
+    namespace_with(target, &Options { poll, queue_depth: 128, pcap: None })
+}
+
+/// The same, with options.
+pub fn namespace_with(
+    target: &str,
+    options: &Options,
+) -> Result<(UdpSession, NamespaceInfo), Failure> {
+    let spec: TargetSpec = target.parse()?;
+    if spec.subnqn.is_none() {
+        return Err(Failure::new(format!(
+            "target {target:?} names no subsystem: add subnqn=NQN (see `flexblk discover`)"
+        )));
+    }
+    let settings = Settings {
+        queue_depth: options.queue_depth,
+        poll: options.poll,
+        pcap: options.pcap.clone(),
+        ..Settings::default()
+    };
+    let mut session = udp::connect(&spec, &settings)?;
+    let ns = session.namespace(spec.nsid)?;
+    Ok((session, ns))
+}
+
+/// Moves this thread to a CPU.
+pub fn pin(cpu: Option<usize>) -> Result<(), Failure> {
+    let Some(cpu) = cpu else { return Ok(()) };
+    let mut set = rustix::thread::CpuSet::new();
+    if cpu >= rustix::thread::CpuSet::MAX_CPU {
+        return Err(Failure::new(format!("--cpu {cpu}: no such CPU")));
+    }
+    set.set(cpu);
+    rustix::thread::sched_setaffinity(None, &set)
+        .map_err(|error| Failure::new(format!("--cpu {cpu}: {error}; see `nproc`")))
+}

@@ -1,0 +1,118 @@
+//! `flexblk serve`: the target, on this thread, until it is told to stop.
+
+use crate::args::{Poll, Serve};
+use crate::config::Plan;
+use crate::connect;
+use crate::failure::Failure;
+use dpa::nic::Nic;
+use initiator::udp::AnyLink;
+use netstack::endpoint::EndpointConfig;
+use netstack::fabric::Fabric;
+use netstack::link::Link;
+use netstack::link::pcap::PcapLink;
+use netstack::link::udp::UdpLink;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufWriter, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use target::{Config, Port, Reactor, SpinBudget};
+
+/// Polls this long after the last work, then sleeps. See `initiator::wait::SPIN` for the reason.
+const SPIN: Duration = Duration::from_micros(50);
+/// A sleep ends at least this often, to hear a signal that arrived between look and sleep.
+const SLEEP_MAX: Duration = Duration::from_millis(250);
+
+/// Opens everything, tells what is exported, and serves.
+pub fn run(args: &Serve) -> Result<(), Failure> {
+    let plan = Plan::new(args)?;
+    connect::pin(plan.cpu)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let mut reactor = open(&plan)?;
+    announce(&plan, &reactor)?;
+    serve(&mut reactor, plan.poll, &stop)?;
+    tracing::info!("stopping");
+    reactor.report(&mut |name, count| tracing::info!(name, count));
+    Ok(())
+}
+
+fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
+    let addr = SocketAddr::new(plan.traddr, plan.udp_port);
+    let udp = UdpLink::bind(addr).map_err(|error| {
+        Failure::new(format!(
+            "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
+             -a ADDR takes another address"
+        ))
+    })?;
+    let link: AnyLink = match &plan.pcap {
+        Some(path) => {
+            let file = File::create(path)
+                .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            Box::new(PcapLink::new(udp, BufWriter::new(file))?)
+        }
+        None => Box::new(udp),
+    };
+    let path_mtu_bytes = link.caps().path_mtu_bytes;
+    // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
+    let seed = RandomState::new().hash_one(std::process::id());
+    let config = EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() };
+    let config_target = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
+    let mut reactor = Reactor::new(Nic::new(link, config), config_target);
+    for (nqn, namespaces) in &plan.subsystems {
+        reactor.add_subsystem(nqn)?;
+        for planned in namespaces {
+            let disk = storage::open(&planned.spec)
+                .map_err(|error| Failure::new(format!("{}: {error}", planned.uri)))?;
+            reactor.add_namespace(nqn, planned.nsid, &planned.uri, disk)?;
+        }
+    }
+    reactor.listen(Port { id: 1, address: SocketAddr::new(plan.traddr, plan.trsvcid) });
+    Ok(reactor)
+}
+
+/// What is exported, and how to reach it.
+fn announce(plan: &Plan, reactor: &Reactor<Nic<AnyLink>>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let (addr, port) = (plan.traddr, plan.trsvcid);
+    for subsystem in reactor.subsystems().iter().filter(|s| !s.is_discovery()) {
+        let nqn = subsystem.nqn();
+        writeln!(out, "subsystem {nqn}")?;
+        for ns in subsystem.namespaces() {
+            let bytes = u128::from(ns.geometry.block_count) * u128::from(ns.geometry.block_bytes);
+            let block = ns.geometry.block_bytes;
+            writeln!(out, "  namespace {}: {bytes} octets in blocks of {block}", ns.nsid)?;
+            writeln!(out, "    flexblk bench 'trtype=rdma traddr={addr} trsvcid={port} subnqn={nqn} ns={}'", ns.nsid)?;
+        }
+        writeln!(out, "  a Linux host: nvme connect -t rdma -a {addr} -s {port} -n {nqn}")?;
+    }
+    writeln!(out, "  all of it: flexblk discover -t rdma -a {addr} -s {port}")?;
+    writeln!(out, "listening on {addr} service {port} (RoCEv2, UDP port {})", plan.udp_port)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn serve<F: Fabric>(
+    reactor: &mut Reactor<F>,
+    poll: Poll,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
+    let mut budget = match poll {
+        Poll::Busy => SpinBudget::busy(),
+        Poll::Adaptive => SpinBudget::adaptive(SPIN),
+    };
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        let turn = reactor.turn(now);
+        if budget.handle_turn(now, turn.did_work) {
+            let latest = now + SLEEP_MAX;
+            let until = turn.next_timeout.map_or(latest, |at| at.min(latest));
+            reactor.wait(now, Some(until))?;
+        }
+    }
+    Ok(())
+}

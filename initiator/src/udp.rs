@@ -1,0 +1,132 @@
+//! The edge: a session over UDP, with sockets, a real clock and this host's identity.
+
+use crate::contract::Timers;
+use crate::host::HostOptions;
+use crate::identity;
+use crate::session::{Session, SessionError};
+use crate::spec::{TargetSpec, WireMode};
+use crate::wait::{PollMode, Waiter};
+use dpa::nic::Nic;
+use netstack::endpoint::{EndpointConfig, Mode};
+use netstack::link::pcap::PcapLink;
+use netstack::link::udp::UdpLink;
+use netstack::link::{Link, ROCE_PORT};
+use std::hash::{BuildHasher, RandomState};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use wire::fabrics::Nqn;
+
+/// Links on which sessions run: UDP, with or without a tap.
+pub type AnyLink = Box<dyn Link + Send>;
+/// A session over UDP.
+pub type UdpSession = Session<Nic<AnyLink>>;
+
+/// Loopback addresses tried for a RoCEv2 client, which needs the fixed port for itself.
+const LOOPBACK_TRIES: u8 = 200;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// I/O queues; 0 for discovery and for looking only.
+    pub io_queues: u16,
+    /// Commands outstanding per queue.
+    pub queue_depth: u16,
+    /// How to wait.
+    pub poll: PollMode,
+    /// Timers.
+    pub timers: Timers,
+    /// Record every packet here.
+    pub pcap: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let (poll, timers) = (PollMode::Adaptive, Timers::default());
+        Settings { io_queues: 1, queue_depth: 128, poll, timers, pcap: None }
+    }
+}
+
+/// Connects to what `spec` names (the discovery service when it names no subsystem).
+///
+/// Errors: sockets, or what kept it from connecting.
+pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<UdpSession, SessionError> {
+    let nic = nic(spec, settings)?;
+    let (hostnqn, hostid) = identity::host(spec.hostnqn.as_deref());
+    let subnqn = spec.subnqn.clone().unwrap_or_else(|| Nqn::DISCOVERY.into());
+    let io_queues = if subnqn == Nqn::DISCOVERY { 0 } else { settings.io_queues };
+    let options = HostOptions {
+        target: SocketAddr::new(spec.traddr, spec.trsvcid),
+        subnqn,
+        hostnqn,
+        hostid,
+        io_queues,
+        queue_depth: settings.queue_depth,
+        timers: settings.timers,
+    };
+    Session::connect(nic, options, Waiter::new(settings.poll))
+}
+
+fn nic(spec: &TargetSpec, settings: &Settings) -> io::Result<Nic<AnyLink>> {
+    let udp = bind(spec)?;
+    let link: AnyLink = match &settings.pcap {
+        Some(path) => Box::new(PcapLink::new(udp, BufWriter::new(File::create(path)?))?),
+        None => Box::new(udp),
+    };
+    let mode = match spec.mode {
+        WireMode::Native => Mode::Native,
+        WireMode::Roce => Mode::Roce,
+    };
+    // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
+    let seed = RandomState::new().hash_one(std::process::id());
+    let path_mtu_bytes = link.caps().path_mtu_bytes;
+    Ok(Nic::new(link, EndpointConfig { seed, mode, path_mtu_bytes, ..EndpointConfig::default() }))
+}
+
+/// A socket of this side. In native mode any port will do; RoCEv2 wants port 4791 for itself, so on
+/// loopback each process takes an address of its own.
+fn bind(spec: &TargetSpec) -> io::Result<UdpLink> {
+    let port = if spec.mode == WireMode::Roce { ROCE_PORT } else { 0 };
+    if let Some(addr) = spec.hostaddr {
+        return UdpLink::bind(SocketAddr::new(addr, port)).map_err(|error| {
+            let what = format!("cannot use {addr} port {port}: {error}; is it an address of this \
+                 host, and has no other process (or rdma_rxe) this port?");
+            io::Error::new(error.kind(), what)
+        });
+    }
+    let source = source_address(spec.traddr)?;
+    if port == 0 || !spec.traddr.is_loopback() || spec.traddr.is_ipv6() {
+        return UdpLink::bind(SocketAddr::new(source, port));
+    }
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for host in 2..LOOPBACK_TRIES {
+        let addr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, host));
+        if addr == spec.traddr {
+            continue;
+        }
+        match UdpLink::bind(SocketAddr::new(addr, port)) {
+            Ok(link) => return Ok(link),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// The address from which this host reaches `target`.
+fn source_address(target: IpAddr) -> io::Result<IpAddr> {
+    if target.is_loopback() && target.is_ipv4() {
+        return Ok(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)));
+    }
+    let any = if target.is_ipv4() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    };
+    // Connecting a datagram socket sends nothing: it asks the routing table.
+    let probe = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    probe.connect(SocketAddr::new(target, ROCE_PORT)).map_err(|error| {
+        io::Error::new(error.kind(), format!("no route to {target}: {error}"))
+    })?;
+    Ok(probe.local_addr()?.ip())
+}
