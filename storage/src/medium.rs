@@ -34,7 +34,7 @@ pub struct FileOptions {
 /// An open file that nobody else has.
 pub(crate) struct Medium {
     pub(crate) file: File,
-    /// Has the lock and the exclusive use. It is opened for itself: io_uring lets go of files some
+    /// Has the lock. It is opened for itself: io_uring lets go of files some
     /// time after its ring is closed, and the lock with them.
     _guard: File,
     pub(crate) octets: u64,
@@ -49,7 +49,7 @@ impl Medium {
         if std::fs::metadata(path).is_ok_and(|m| m.is_dir()) {
             return Err(other(path, "is a directory: name a file in it, or a block device"));
         }
-        let (guard, is_new) = open_or_create(path, options, is_device)?;
+        let (guard, is_new) = open_or_create(path, options)?;
         lock(path, &guard)?;
         if let (true, Some(octets)) = (is_new, options.create) {
             guard.set_len(octets).map_err(|e| explain(path, &e, "cannot be given its size"))?;
@@ -59,7 +59,7 @@ impl Medium {
         check_size(path, octets, options)?;
         let direct = match options.direct {
             Direct::Off => None,
-            Direct::Auto | Direct::On => open_direct(path, options.block_bytes),
+            Direct::Auto | Direct::On => open_direct(path, is_device, options.block_bytes)?,
         };
         let is_direct = direct.is_some();
         if !is_direct && options.direct == Direct::On {
@@ -69,7 +69,7 @@ impl Medium {
         }
         let file = match direct {
             Some(file) => file,
-            None => OpenOptions::new().read(true).write(true).open(path)?,
+            None => open_for_use(path, is_device, 0)?,
         };
         Ok(Medium { file, _guard: guard, octets, is_direct, is_device })
     }
@@ -106,13 +106,31 @@ impl Medium {
     }
 }
 
-fn open_or_create(path: &Path, options: FileOptions, device: bool) -> io::Result<(File, bool)> {
+/// The descriptor that data goes through. A block device is claimed by it: that is refused while
+/// a file system on it is mounted, and without it the device cannot be zeroed.
+///
+/// A target that was killed lets go of its claim a moment after it is gone: tried for a second.
+fn open_for_use(path: &Path, is_device: bool, flags: i32) -> io::Result<File> {
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).custom_flags(if is_device { flags | libc::O_EXCL } else { flags });
+    let mut tries = 0;
+    loop {
+        match how.open(path) {
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => {
+                tries += 1;
+                if tries > 50 {
+                    return Err(explain(path, &e, "is in use: unmount it first"));
+                }
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn open_or_create(path: &Path, options: FileOptions) -> io::Result<(File, bool)> {
     let mut how = OpenOptions::new();
     how.read(true).write(true);
-    if device {
-        // Exclusive: refused while a file system on it is mounted.
-        how.custom_flags(libc::O_EXCL);
-    }
     match (how.open(path), options.create) {
         (Ok(file), _) => Ok((file, false)),
         (Err(e), Some(_)) if e.kind() == io::ErrorKind::NotFound => how
@@ -125,9 +143,6 @@ fn open_or_create(path: &Path, options: FileOptions, device: bool) -> io::Result
         }
         (Err(e), _) if e.kind() == io::ErrorKind::PermissionDenied => {
             Err(explain(path, &e, "may not be read and written: check its owner and mode"))
-        }
-        (Err(e), _) if e.raw_os_error() == Some(libc::EBUSY) => {
-            Err(explain(path, &e, "is in use: unmount it first"))
         }
         (Err(e), _) => Err(explain(path, &e, "cannot be opened")),
     }
@@ -164,17 +179,18 @@ fn check_size(path: &Path, octets: u64, options: FileOptions) -> io::Result<()> 
 }
 
 /// The file with O_DIRECT, if blocks can be read that way at any block's offset.
-fn open_direct(path: &Path, block_bytes: u32) -> Option<File> {
-    let mut how = OpenOptions::new();
-    let file = how.read(true).write(true).custom_flags(libc::O_DIRECT).open(path).ok()?;
+fn open_direct(path: &Path, is_device: bool, block_bytes: u32) -> io::Result<Option<File>> {
+    let file = match open_for_use(path, is_device, libc::O_DIRECT) {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => return Ok(None),
+        outcome => outcome?,
+    };
     let block = block_bytes as usize;
     let mut memory = vec![0u8; 4096 + 2 * block];
     let skip = memory.as_ptr().align_offset(4096);
     // The second block at the second block's place: what needs 4,096 fails with 512.
-    let place = memory.get_mut(skip + block % 4096..skip + block % 4096 + block)?;
-    let offset = u64::from(block_bytes);
-    let probe = file.read_at(place, offset);
-    probe.is_ok().then_some(file)
+    let start = skip + block % 4096;
+    let probe = file.read_at(&mut memory[start..start + block], u64::from(block_bytes));
+    Ok(probe.is_ok().then_some(file))
 }
 
 fn other(path: &Path, what: &str) -> io::Error {

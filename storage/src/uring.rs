@@ -163,6 +163,10 @@ impl Drop for Ring {
             }
             while self.pop().is_some() {}
         }
+        // Closing the ring would do it too, but later: others may be waiting for the file.
+        if let Err(error) = self.ring.submitter().unregister_files() {
+            tracing::debug!(%error, "unregister");
+        }
     }
 }
 
