@@ -112,3 +112,69 @@ fn a_batch_is_one_system_call() {
     disk.poll(Instant::now(), &mut Vec::new());
     assert!(disk.ring.enter_count() - before <= 2);
 }
+
+/// Goal: a thread that sleeps on the descriptor is woken by what finishes, and needs no polling.
+#[test]
+fn the_descriptor_wakes_a_sleeper() {
+    for direct in [Direct::Auto, Direct::Off] {
+        let path = TempPath::new(&format!("wake-{direct:?}"));
+        let mut disk = FileDisk::open(path.path(), options(4096, direct)).unwrap();
+        let mut done = Vec::new();
+        for tag in 0..50 {
+            let op = if tag % 5 == 4 {
+                Op::Flush
+            } else {
+                Op::Read(BlockRange { start: tag * 37, count: 1 + u32::try_from(tag).unwrap() })
+            };
+            disk.submit(Request { tag: Tag(tag), op, buffer: None }).unwrap();
+            disk.poll(Instant::now(), &mut done);
+            while disk.in_flight() > 0 {
+                assert!(disk.poll_timeout().is_none(), "sleep is allowed while the device works");
+                assert!(crate::uring::sleep_on(disk.fd().unwrap(), 10_000), "never woken");
+                disk.poll(Instant::now(), &mut done);
+            }
+            assert_eq!(done.len(), 1);
+            done.drain(..).filter_map(|d| d.buffer).for_each(|buffer| disk.release(buffer));
+        }
+    }
+}
+
+/// Goal: a file that somebody shortens in spite of the lock is a read error, neither a hang nor
+/// old data; the rest of it can still be read.
+#[test]
+fn a_shortened_file_is_a_read_error() {
+    for direct in [Direct::Auto, Direct::Off] {
+        let path = TempPath::new(&format!("short-{direct:?}"));
+        let disk = FileDisk::open(path.path(), options(4096, direct)).unwrap();
+        let mut rig = Rig::new(Box::new(disk));
+        let file = std::fs::OpenOptions::new().write(true).open(path.path()).unwrap();
+        file.set_len(10 * 4096).unwrap();
+        let beyond = BlockRange { start: 8, count: 4 };
+        assert_eq!(rig.outcome(Op::Read(beyond)), DiskStatus::ReadError);
+        assert_eq!(rig.outcome(Op::Verify(beyond)), DiskStatus::ReadError);
+        assert_eq!(rig.read(BlockRange { start: 8, count: 2 }), [0; 8192]);
+        rig.check_idle();
+    }
+}
+
+/// Goal: 512-octet blocks that share a page are written at the same time without harm.
+#[test]
+fn neighbours_in_a_page_do_not_disturb_each_other() {
+    let path = TempPath::new("neighbours");
+    let mut rig =
+        Rig::new(Box::new(FileDisk::open(path.path(), options(512, Direct::Auto)).unwrap()));
+    let range = |start| BlockRange { start, count: 1 };
+    let mut tags = Vec::new();
+    for start in 0..64u8 {
+        let mut buffer = rig.prepare(range(start.into()), Purpose::Write);
+        buffer.fill(start);
+        let op = Op::Write(range(start.into()), Durability::Cached);
+        tags.push(rig.submit(op, Some(buffer)));
+    }
+    for tag in tags {
+        assert_eq!(rig.wait(tag).status, DiskStatus::Good);
+    }
+    for start in 0..64u8 {
+        assert_eq!(rig.read(range(start.into())), [start; 512]);
+    }
+}

@@ -95,6 +95,10 @@ impl InPlace {
             return Err(Full(request));
         }
         match request.op {
+            Op::Read(range) if self.locks.try_lock(range, Mode::Shared) => {
+                let own = self.own(range);
+                self.finish(request.tag, DiskStatus::Good, Some(own));
+            }
             Op::Prepare(range, Purpose::StagedWrite | Purpose::Compare) => {
                 self.stage(request, range);
             }

@@ -4,6 +4,7 @@ use crate::conformance::Rig;
 use crate::layer::{Kind, When};
 use crate::test_path::TempPath;
 use crate::{BlockRange, Durability, Op, Purpose, open};
+use proptest::prelude::*;
 use std::time::Duration;
 
 fn spec(text: &str) -> BackendSpec {
@@ -85,6 +86,7 @@ fn mistakes_are_answered_with_a_cure() {
         ("file:a%zz", "%25"),
         ("file://host/a", "file:/path"),
         ("mem:1GiB?delay=5", "50us"),
+        ("mem:1GiB?delay=3601s", "an hour"),
         ("mem:1GiB?delay=9us-5us", "smaller one"),
         ("mem:1GiB?rate=0iops", "5000iops"),
         ("mem:1GiB?fail=read:101%", "fail=read:0.1%"),
@@ -111,4 +113,16 @@ fn a_uri_opens_as_a_disk() {
     assert_eq!(rig.outcome(Op::Flush), DiskStatus::Good);
     drop(rig);
     assert_eq!(std::fs::metadata(path.path()).unwrap().len(), 16 << 20);
+}
+
+proptest! {
+    /// Goal: whatever is typed is taken or refused, never a panic.
+    #[test]
+    fn anything_typed_is_taken_or_refused(
+        kind in "(mem|null|file|mmap|.{0,4})",
+        place in "[0-9]{0,22}.{0,6}",
+        option in "(delay|rate|fail|block|size|seed|.{0,4})=[0-9]{0,22}.{0,8}(:[0-9.]{0,12}%?)?",
+    ) {
+        let _ = format!("{kind}:{place}?{option}").parse::<BackendSpec>();
+    }
 }

@@ -203,3 +203,12 @@ fn entry(io: Io, buffer: Option<&DmaBuf>, fixed: bool) -> squeue::Entry {
         }
     }
 }
+
+/// Sleeps until `fd` is readable, as a target's idle thread does. Says whether it became so.
+#[cfg(test)]
+pub(crate) fn sleep_on(fd: BorrowedFd<'_>, timeout_ms: i32) -> bool {
+    let mut wanted = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid pollfd, alive during the call.
+    let count = unsafe { libc::poll(&raw mut wanted, 1, timeout_ms) };
+    count == 1 && wanted.revents & libc::POLLIN != 0
+}

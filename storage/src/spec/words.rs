@@ -82,13 +82,15 @@ fn duration(text: &str) -> Result<Duration, SpecError> {
     let refuse = || SpecError(format!("{text:?} is no time: write 800ns, 50us, 5ms or 1s"));
     let (number, unit) = split_unit(text);
     let number: u64 = number.parse().map_err(|_| refuse())?;
-    match unit {
-        "ns" => Ok(Duration::from_nanos(number)),
-        "us" | "µs" => Ok(Duration::from_micros(number)),
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        _ => Err(refuse()),
-    }
+    let time = match unit {
+        "ns" => Duration::from_nanos(number),
+        "us" | "µs" => Duration::from_micros(number),
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        _ => return Err(refuse()),
+    };
+    let hour = Duration::from_secs(3600);
+    if time > hour { Err(SpecError(format!("{text} is longer than an hour"))) } else { Ok(time) }
 }
 
 /// `5000iops`, or octets a second as `200MBps` or `200MiBps`.
