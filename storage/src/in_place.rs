@@ -4,7 +4,7 @@ use crate::lock::{Locks, Mode};
 use crate::slab::Slab;
 use crate::staging::Staging;
 use crate::{BlockRange, DiskStatus, Done, Durability, Full, Op, Purpose, Request, Tag};
-use memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Region};
 use std::collections::VecDeque;
 use std::io;
 
@@ -95,10 +95,18 @@ impl InPlace {
             return Err(Full(request));
         }
         match request.op {
+            Op::Read(range) if self.locks.try_lock(range, Mode::Shared) => {
+                let own = self.own(range);
+                self.finish(request.tag, DiskStatus::Good, Some(own));
+            }
             Op::Prepare(range, Purpose::StagedWrite | Purpose::Compare) => {
                 self.stage(request, range);
             }
             Op::Flush => self.finish_durably(request.tag, None),
+            // Hints that memory has no use for: where it stays, so does its content.
+            Op::Deallocate(_) if self.volatile => {
+                self.finish(request.tag, DiskStatus::Good, None);
+            }
             Op::Verify(_) => self.finish(request.tag, DiskStatus::Good, None),
             Op::Write(range, _) if self.is_own(request.buffer.as_ref()) => {
                 self.finish_in_place(request, range);

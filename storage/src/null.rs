@@ -2,7 +2,7 @@
 
 use crate::staging::{MAX_TRANSFER_BYTES, Staging};
 use crate::{Backend, BlockRange, DiskStatus, Done, Full, Geometry, Op, Request, Tag};
-use memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Region};
 use std::io;
 use std::time::Instant;
 
