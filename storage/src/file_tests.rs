@@ -46,8 +46,15 @@ fn refusals_say_what_to_do() {
     assert!(open(None, 4096).contains("block=512"));
     assert_eq!(open(None, 512), "");
     assert!(open(Some(1 << 20), 512).contains("exists with 4608"));
-    let folder = FileDisk::open(&std::env::temp_dir(), options(4096, Direct::Auto)).err().unwrap();
-    assert!(folder.to_string().contains("directory"));
+    for place in [std::env::temp_dir(), "/dev/null".into()] {
+        let refused = FileDisk::open(&place, options(4096, Direct::Auto)).err().unwrap();
+        assert!(refused.to_string().contains("neither a file"), "{refused}");
+    }
+    drop(path);
+    let path = TempPath::new("refusals-large");
+    let huge = FileOptions { create: Some(u64::MAX / 4096 * 4096), ..options(4096, Direct::Auto) };
+    assert!(FileDisk::open(path.path(), huge).is_err());
+    assert!(!path.path().exists(), "half a disk is left");
 }
 
 /// Goal: data that was flushed is in the file after the disk was closed.
