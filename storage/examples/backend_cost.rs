@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let uris = if given.is_empty() { default() } else { given };
     println!("{:<32} {:>6} {:>12} {:>12}", "disk", "depth", "read ns", "write ns");
     for uri in uris {
+        let begin = Instant::now();
         let mut disk = open(&uri.parse::<BackendSpec>()?)?;
+        println!("{uri:<32} opened in {:?}", begin.elapsed());
         for depth in [1, 32, 1024] {
             let mut runs: Vec<(f64, f64)> =
                 (0..3).map(|_| (reads(&mut disk, depth), writes(&mut disk, depth))).collect();

@@ -22,6 +22,24 @@ fn files_conform() {
     }
 }
 
+/// Goal: where the file system cannot zero without data (tmpfs: no FALLOC_FL_ZERO_RANGE), zeroes
+/// are written.
+#[test]
+fn a_file_system_that_cannot_zero_conforms() {
+    let folder = std::path::Path::new("/dev/shm");
+    if !folder.is_dir() {
+        eprintln!("skipped: there is no /dev/shm");
+        return;
+    }
+    let path = TempPath::in_folder(folder, "tmpfs");
+    for block_bytes in [4096, 512] {
+        let make = || -> Box<dyn Backend> {
+            Box::new(FileDisk::open(path.path(), options(block_bytes, Direct::Auto)).unwrap())
+        };
+        conformance::check(&make, Keeps::Data);
+    }
+}
+
 /// Goal: two targets cannot have one file; the refusal says who is in the way and what to do.
 #[test]
 fn a_file_has_one_owner() {
@@ -46,8 +64,15 @@ fn refusals_say_what_to_do() {
     assert!(open(None, 4096).contains("block=512"));
     assert_eq!(open(None, 512), "");
     assert!(open(Some(1 << 20), 512).contains("exists with 4608"));
-    let folder = FileDisk::open(&std::env::temp_dir(), options(4096, Direct::Auto)).err().unwrap();
-    assert!(folder.to_string().contains("directory"));
+    for place in [std::env::temp_dir(), "/dev/null".into()] {
+        let refused = FileDisk::open(&place, options(4096, Direct::Auto)).err().unwrap();
+        assert!(refused.to_string().contains("neither a file"), "{refused}");
+    }
+    drop(path);
+    let path = TempPath::new("refusals-large");
+    let huge = FileOptions { create: Some(u64::MAX / 4096 * 4096), ..options(4096, Direct::Auto) };
+    assert!(FileDisk::open(path.path(), huge).is_err());
+    assert!(!path.path().exists(), "half a disk is left");
 }
 
 /// Goal: data that was flushed is in the file after the disk was closed.

@@ -46,6 +46,7 @@ pub(crate) struct InPlace {
     syncs: VecDeque<Sync>,
     depth: usize,
     volatile: bool,
+    copied_octets: u64,
 }
 
 impl InPlace {
@@ -73,6 +74,7 @@ impl InPlace {
             syncs: VecDeque::with_capacity(capacity),
             depth: capacity,
             volatile,
+            copied_octets: 0,
         })
     }
     pub(crate) fn regions(&self) -> &[Region] {
@@ -151,6 +153,7 @@ impl InPlace {
     }
 
     pub(crate) fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
+        report("staged_octets_copied", self.copied_octets);
         report("lock_waits", self.locks.waited_count());
         report("buffer_waits", self.staging.waited_count());
         report("buffers_free", self.staging.available() as u64);
@@ -207,6 +210,7 @@ impl InPlace {
         let data = self.expect_data(range, data);
         let (offset, _) = self.octets(range);
         self.regions[BLOCKS as usize].write(offset, data.bytes());
+        self.copied_octets += data.len() as u64;
         self.locks.unlock(range, Mode::Exclusive);
         self.release(data);
         self.finish_write(tag, range, how);

@@ -45,14 +45,19 @@ pub(crate) struct Medium {
 impl Medium {
     /// Opens `path`. Errors in words for a person: what is wrong, and what to do.
     pub(crate) fn open(path: &Path, options: FileOptions) -> io::Result<Medium> {
-        let is_device = std::fs::metadata(path).is_ok_and(|m| m.file_type().is_block_device());
-        if std::fs::metadata(path).is_ok_and(|m| m.is_dir()) {
-            return Err(other(path, "is a directory: name a file in it, or a block device"));
+        let kind = std::fs::metadata(path).map(|found| found.file_type()).ok();
+        let is_device = kind.is_some_and(|kind| kind.is_block_device());
+        if kind.is_some_and(|kind| !kind.is_block_device() && !kind.is_file()) {
+            return Err(other(path, "is neither a file nor a block device: name one of them"));
         }
         let (guard, is_new) = open_or_create(path, options)?;
         lock(path, &guard)?;
         if let (true, Some(octets)) = (is_new, options.create) {
-            guard.set_len(octets).map_err(|e| explain(path, &e, "cannot be given its size"))?;
+            guard.set_len(octets).map_err(|e| {
+                // Half a disk would only be in the way of the next attempt.
+                let _ = std::fs::remove_file(path);
+                explain(path, &e, "cannot be given its size")
+            })?;
         }
         let octets =
             (&guard).seek(SeekFrom::End(0)).map_err(|e| explain(path, &e, "has no size"))?;
