@@ -268,3 +268,47 @@ impl CongestionControl for Recorder {
         now
     }
 }
+
+/// One packet per microsecond, whatever its size.
+struct Paced(Option<Instant>);
+
+impl CongestionControl for Paced {
+    fn name(&self) -> &'static str {
+        "paced"
+    }
+    fn on_send(&mut self, now: Instant, _bytes: u64) {
+        self.0 = Some(now);
+    }
+    fn on_ack(&mut self, _sample: &AckSample) {}
+    fn on_loss(&mut self, _now: Instant, _loss: Loss) {}
+    fn on_cnp(&mut self, _now: Instant) {}
+    fn window_bytes(&self) -> u64 {
+        1 << 20
+    }
+    fn release_at(&self, now: Instant, _bytes: u64) -> Instant {
+        self.0.map_or(now, |last| last + Duration::from_micros(1))
+    }
+}
+
+/// Goal: pacing spaces requests and READ responses alike, with a timer and without spinning.
+#[test]
+fn pacing_is_obeyed_both_ways() {
+    for is_read in [false, true] {
+        let setup = Setup { mtu: 256, ..Setup::default() };
+        let mut world = world(&setup);
+        for side in 0..2 {
+            let mut config = config(side, &setup);
+            config.cc = Box::new(Paced(None));
+            world.sides[side].machine = RoceMachine::new(config);
+        }
+        let remote = world.sides[1].remote(LANDING);
+        let op = if is_read { SendOp::RdmaRead(remote) } else { SendOp::RdmaWrite(remote) };
+        world.sides[0].post(1, op, 0, 2560);
+        world.settle();
+        assert_eq!(world.sides[0].take_wcs(), [(1, OK)]);
+        let paced = world.trace.iter().filter(|sent| sent.from == usize::from(is_read));
+        let times: Vec<_> = paced.map(|sent| sent.at).collect();
+        assert_eq!(times.len(), 10);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_micros(1)));
+    }
+}
