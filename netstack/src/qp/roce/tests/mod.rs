@@ -1,6 +1,12 @@
 //! Two RoCE machines in a world: data, losses, refusals, hostile peers.
+
+mod errors;
+mod hostile;
 mod loss;
 mod matrix;
+mod random;
+mod script;
+
 use super::RoceMachine;
 use crate::qp::testing::{Sent, Setup, Transport, World};
 use crate::qp::{Cx, Machine, QpConfig};
