@@ -137,6 +137,10 @@ impl Subsystem {
             Ok(_) | Err(_) => Err(ExportError::BadNsid(nsid)),
         }
     }
+    /// Takes a namespace out again.
+    pub(crate) fn remove(&mut self, nsid: u32) {
+        self.namespaces.retain(|namespace| namespace.nsid != nsid);
+    }
     /// The smallest identifier that is not taken.
     #[must_use]
     pub(crate) fn free_nsid(&self) -> u32 {

@@ -91,6 +91,8 @@ pub(crate) struct Queue {
     reads_max: u16,
     reads_outstanding: u16,
     read_queue: VecDeque<u16>,
+    /// The response after which the connection ends (Disconnect).
+    last_slot: Option<u16>,
 }
 
 /// Command slots of a queue with `depth` receives: a host may send a new command on the heels of
@@ -128,6 +130,7 @@ impl Queue {
             reads_max: 1,
             reads_outstanding: 0,
             read_queue: VecDeque::with_capacity(usize::from(slots)),
+            last_slot: None,
         }
     }
     /// The READs that the host lets us have outstanding (at least one is assumed).
@@ -235,8 +238,15 @@ impl Queue {
         if matches!(self.command(slot).stage, Stage::Responding(_)) {
             self.abandon(slot, out);
         }
+        if self.last_slot == Some(slot) {
+            self.close(out);
+        }
     }
 
+    /// The connection ends once the response of `slot` is acknowledged.
+    pub(crate) fn close_after(&mut self, slot: u16) {
+        self.last_slot = Some(slot);
+    }
     /// We end the connection (once).
     pub(crate) fn close(&mut self, out: &mut Actions) {
         if self.state == QueueState::Open {
