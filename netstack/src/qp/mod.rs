@@ -6,6 +6,8 @@
 
 pub mod native;
 pub mod roce;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use crate::Place;
 use crate::cc::CongestionControl;
