@@ -133,9 +133,7 @@ fn memory_taken_back_after_a_read() {
         if sent.from == 0 && (2..4).contains(&dropped) { Fate::Drop } else { Fate::Deliver }
     }));
     w.sides[0].post(1, SendOp::RdmaRead(remote), 0, 900);
-    while w.sides[0].wcs.is_empty() {
-        w.drive(Duration::from_micros(5));
-    }
+    run_until(&mut w, |w| !w.sides[0].wcs.is_empty());
     w.sides[1].memory.invalidate(lent.rkey).unwrap();
     w.settle();
     w.sides[1].post_recv(5, 0, 100);
