@@ -5,10 +5,17 @@
 //! placed.
 
 mod batch;
+#[cfg(test)]
+mod conformance;
 mod ring;
+mod run;
+mod sys;
+mod trailer;
+mod udp;
 
 pub use batch::{Trailer, Transmit, TxBatch};
 pub use ring::{Received, RxRing};
+pub use udp::{UdpCounters, UdpLink};
 
 use memory::Registry;
 use std::io;
