@@ -42,7 +42,12 @@ pub(crate) fn packet(to: SocketAddr, tag: u8, payload: &[Sge], trailer: Trailer)
     Transmit { to, header, payload: SgeList::from_slice(payload), pad, trailer }
 }
 
-/// Sends and receives until `count` packets came or a second passed; returns their octets.
+/// The tag of a received packet.
+pub(crate) fn tag_of(octets: &[u8]) -> u8 {
+    octets[0]
+}
+
+/// Receives until `count` packets came or a second passed; returns their octets.
 pub(crate) fn receive<L: Link>(link: &mut L, ring: &mut RxRing, count: usize) -> Vec<Vec<u8>> {
     let until = Instant::now() + Duration::from_secs(1);
     let mut out = Vec::new();
@@ -109,7 +114,7 @@ fn a_bad_key_drops_only_its_packet<L: Link>(a: &mut L, b: &mut L) {
     batch.push(packet(to, 3, &[host.sge(0, 64)], Trailer::None));
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 2);
     let got = receive(b, &mut RxRing::new(4, 1 << 16), 2);
-    assert_eq!(got.iter().map(|octets| octets[0]).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(got.iter().map(|octets| tag_of(octets)).collect::<Vec<_>>(), [1, 3]);
 }
 
 fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
@@ -127,11 +132,11 @@ fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
         b.rx_burst(&mut ring).unwrap();
     }
     assert_eq!(b.rx_burst(&mut ring).unwrap(), 0, "a full ring takes nothing");
-    let held: Vec<u8> = ring.packets().iter().map(|p| ring.octets(p)[0]).collect();
+    let held: Vec<u8> = ring.packets().iter().map(|p| tag_of(ring.octets(p))).collect();
     ring.recycle();
     let mut all = held;
     let rest = 8 - all.len();
-    all.extend(receive(b, &mut ring, rest).iter().map(|octets| octets[0]));
+    all.extend(receive(b, &mut ring, rest).iter().map(|octets| tag_of(octets)));
     assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7]);
 }
 

@@ -7,6 +7,9 @@
 mod batch;
 #[cfg(test)]
 mod conformance;
+mod faulty;
+mod loopback;
+mod pcap;
 mod ring;
 mod run;
 mod sys;
@@ -14,6 +17,9 @@ mod trailer;
 mod udp;
 
 pub use batch::{Trailer, Transmit, TxBatch};
+pub use faulty::{Faults, FaultyLink, Injected};
+pub use loopback::LoopbackLink;
+pub use pcap::PcapLink;
 pub use ring::{Received, RxRing};
 pub use udp::{UdpCounters, UdpLink};
 
