@@ -5,23 +5,22 @@ use memory::{Access, Lkey, Mr, Region, Registry, Sge};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use verbs::SgeList;
-use wire::roce::HeaderBuf;
+use wire::roce::{Header, Opcode, Psn, QpNum};
 
 /// A host: registered memory with a pattern in it.
 pub(crate) struct Host {
     pub(crate) registry: Registry,
-    pub(crate) region: Region,
     pub(crate) mr: Mr,
 }
 
 impl Host {
     pub(crate) fn new() -> Host {
         let region = Region::allocate(1 << 20).unwrap();
-        let pattern: Vec<u8> = (0..1_u32 << 20).map(|i| (i * 31 >> 3).to_le_bytes()[0]).collect();
+        let pattern: Vec<u8> = (0..1_u32 << 20).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect();
         region.write(0, &pattern);
         let mut registry = Registry::new(8, 7);
         let mr = registry.register(&region, Access::LOCAL_WRITE).unwrap();
-        Host { registry, region, mr }
+        Host { registry, mr }
     }
     pub(crate) fn sge(&self, offset: u64, length: u32) -> Sge {
         Sge { addr: self.mr.addr + offset, length, lkey: self.mr.lkey }
@@ -33,18 +32,18 @@ impl Host {
     }
 }
 
-/// A packet whose header begins with `tag`.
+/// A packet that carries `tag` in its destination queue pair.
 pub(crate) fn packet(to: SocketAddr, tag: u8, payload: &[Sge], trailer: Trailer) -> Transmit {
-    let octets: Vec<u8> = (0..28).map(|i| if i == 0 { tag } else { i }).collect();
     let len: u32 = payload.iter().map(|sge| sge.length).sum();
     let pad = u8::try_from(len.wrapping_neg() & 3).unwrap();
-    let header = HeaderBuf::from_slice(&octets);
+    let header =
+        Header::new(Opcode::SendOnly, QpNum::new(u32::from(tag)), Psn::ZERO).emit(len as usize);
     Transmit { to, header, payload: SgeList::from_slice(payload), pad, trailer }
 }
 
 /// The tag of a received packet.
 pub(crate) fn tag_of(octets: &[u8]) -> u8 {
-    octets[0]
+    octets[7]
 }
 
 /// Receives until `count` packets came or a second passed; returns their octets.

@@ -5,7 +5,7 @@
 
 use super::run::Runs;
 use super::sys;
-use super::trailer::{Path, Tail};
+use super::trailer::{Path, trailer};
 use super::{Link, LinkCaps, RxRing, Transmit, TxBatch};
 use memory::{Access, Registry};
 use std::collections::VecDeque;
@@ -109,7 +109,7 @@ impl Link for LoopbackLink {
             let place = runs.place(packet.to, packet.wire_len());
             let path = Path { from: self.caps.local, to: packet.to, ip_id: place.index };
             let payload = &octets[packet.header.as_slice().len()..];
-            let tail = Tail::of(packet, path, std::iter::once(payload));
+            let tail = trailer(packet, path, std::iter::once(payload));
             octets.extend_from_slice(tail.as_slice());
             self.totals.tx_bytes += octets.len() as u64;
             let from = self.caps.local;

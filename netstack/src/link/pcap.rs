@@ -8,11 +8,11 @@
 
 use super::loopback::gather;
 use super::run::{Runs, SEGMENTS_MAX};
-use super::trailer::{Path, Tail};
+use super::trailer::{Path, trailer};
 use super::{Link, LinkCaps, RxRing, TxBatch};
 use memory::Registry;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const MAGIC_NANOSECONDS: u32 = 0xa1b2_3c4d;
@@ -112,7 +112,7 @@ impl<L: Link, W: Write> Link for PcapLink<L, W> {
             let ip_id = runs.place(packet.to, packet.wire_len()).index;
             let path = Path { from, to: packet.to, ip_id };
             let payload = &self.packet[packet.header.as_slice().len()..];
-            let tail = Tail::of(packet, path, std::iter::once(payload));
+            let tail = trailer(packet, path, std::iter::once(payload));
             self.packet.extend_from_slice(tail.as_slice());
             self.record(path, TOS_SENT);
         }

@@ -1,8 +1,11 @@
 //! What follows the payload: pad octets and a CRC, computed where IP addresses are known.
 
 use super::{Trailer, Transmit};
-use std::net::SocketAddr;
-use wire::roce::Icrc;
+use std::net::{IpAddr, SocketAddr};
+use wire::roce::{Icrc, IcrcIp, TrailerBuf, UdpPorts};
+
+/// Octets of a UDP header.
+const UDP_HEADER_BYTES: usize = 8;
 
 /// Addresses and identification that the ICRC covers.
 #[derive(Clone, Copy, Debug)]
@@ -15,39 +18,47 @@ pub(crate) struct Path {
     pub(crate) ip_id: u16,
 }
 
-/// Pad and CRC of one packet: up to seven octets.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tail {
-    octets: [u8; 7],
-    len: usize,
+/// Pad and CRC of `packet`, whose payload is `payload`, in order.
+pub(crate) fn trailer<'p>(
+    packet: &Transmit,
+    path: Path,
+    payload: impl Iterator<Item = &'p [u8]>,
+) -> TrailerBuf {
+    let headers = packet.header.as_slice();
+    let mut crc = match packet.trailer {
+        Trailer::None => return TrailerBuf::new(packet.pad, None),
+        Trailer::NativeCrc => Icrc::native(headers),
+        Trailer::Icrc => {
+            let ports = UdpPorts { src: path.from.port(), dst: path.to.port() };
+            let udp_len = UDP_HEADER_BYTES + packet.wire_len();
+            let udp_len = u16::try_from(udp_len).unwrap_or(u16::MAX);
+            Icrc::new(&path.ip(), ports, udp_len, headers)
+        }
+    };
+    for octets in payload {
+        crc.update(octets);
+    }
+    crc.pad(packet.pad);
+    TrailerBuf::new(packet.pad, Some(crc.finish()))
 }
 
-impl Tail {
-    /// The tail of `packet`, whose payload is `payload`, in order.
-    pub(crate) fn of<'p>(
-        packet: &Transmit,
-        path: Path,
-        payload: impl Iterator<Item = &'p [u8]>,
-    ) -> Tail {
-        let pad = usize::from(packet.pad).min(3);
-        let mut tail = Tail { octets: [0; 7], len: pad };
-        let mut crc = match packet.trailer {
-            Trailer::None => return tail,
-            Trailer::Icrc => {
-                let udp_payload = u16::try_from(packet.wire_len()).unwrap_or(u16::MAX);
-                Icrc::new(path.from, path.to, path.ip_id, udp_payload, packet.header.as_slice())
-            }
-            Trailer::NativeCrc => Icrc::native(packet.header.as_slice()),
-        };
-        payload.for_each(|octets| crc.update(octets));
-        crc.update(&tail.octets[..pad]);
-        tail.octets[pad..pad + 4].copy_from_slice(&crc.finish().to_le_bytes());
-        tail.len = pad + 4;
-        tail
+impl Path {
+    fn ip(self) -> IcrcIp {
+        match (self.from.ip(), self.to.ip()) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => IcrcIp::V4 {
+                src: src.octets(),
+                dst: dst.octets(),
+                id: self.ip_id,
+                dont_fragment: true,
+            },
+            (src, dst) => IcrcIp::V6 { src: octets(src), dst: octets(dst) },
+        }
     }
+}
 
-    /// The octets.
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.octets[..self.len]
+fn octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
     }
 }

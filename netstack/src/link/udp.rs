@@ -7,7 +7,7 @@
 
 use super::run::Runs;
 use super::sys::{self, ELEMENTS_MAX, ReceiveArrays, SendArrays, SendBatch};
-use super::trailer::{Path, Tail};
+use super::trailer::{Path, trailer};
 use super::{Link, LinkCaps, ROCE_PORT, RxRing, Transmit, TxBatch};
 use memory::{Access, Registry, Span};
 use smallvec::SmallVec;
@@ -254,7 +254,7 @@ impl<'a> Assembly<'a> {
                 size.bytes += wire_len as u64;
             }
             let path = Path { from: self.local, to: packet.to, ip_id: place.index };
-            let tail = Tail::of(packet, path, spans.iter().map(sys::octets));
+            let tail = trailer(packet, path, spans.iter().map(sys::octets));
             self.messages.scratch(packet.header.as_slice());
             for span in &spans {
                 payload_bytes += span.len() as u64;

@@ -31,7 +31,7 @@ fn a_burst_is_one_call_and_no_copy() {
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 15);
     let sent = a.totals();
     assert_eq!((sent.tx_syscalls, sent.tx_messages, sent.tx_gso_messages), (1, 1, 1));
-    assert_eq!((sent.tx_packets, sent.tx_bytes), (15, 15 * (28 + 4096 + 4)));
+    assert_eq!((sent.tx_packets, sent.tx_bytes), (15, 15 * (12 + 4096 + 4)));
     assert_eq!(sent.tx_copied_bytes, 0);
     let mut ring = RxRing::new(4, 1 << 16);
     assert_eq!(receive(&mut b, &mut ring, 15).len(), 15);
@@ -53,8 +53,8 @@ fn icrc_counts_the_segments() {
     let got = receive(&mut b, &mut RxRing::new(4, 1 << 16), 4);
     for (id, (packet, octets)) in (0..).zip(packets.iter().zip(&got)) {
         let path = Path { from: a.caps().local, to: packet.to, ip_id: id };
-        let tail = Tail::of(packet, path, std::iter::once(&octets[28..284]));
-        assert_eq!(&octets[284..], tail.as_slice(), "packet {id}");
+        let tail = trailer(packet, path, std::iter::once(&octets[12..268]));
+        assert_eq!(&octets[268..], tail.as_slice(), "packet {id}");
     }
 }
 
@@ -99,7 +99,7 @@ fn icmp_does_not_poison() {
     let mut batch = TxBatch::new(1);
     batch.push(packet(b.caps().local, 5, &[], Trailer::None));
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 1);
-    assert_eq!(receive(&mut b, &mut RxRing::new(1, 1 << 16), 1)[0][0], 5);
+    assert_eq!(receive(&mut b, &mut RxRing::new(1, 1 << 16), 1)[0][7], 5);
 }
 
 /// Goal: a message that the kernel refuses is counted and told, and the rest of the batch leaves.

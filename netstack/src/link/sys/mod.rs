@@ -11,5 +11,5 @@ mod send;
 
 pub(crate) use device::mtu_of;
 pub(crate) use option::configure;
-pub(crate) use receive::{Arrived, ReceiveArrays};
+pub(crate) use receive::ReceiveArrays;
 pub(crate) use send::{ELEMENTS_MAX, SendArrays, SendBatch, octets};

@@ -5,11 +5,12 @@ use memory::{Registry, Span};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use wire::roce::HeaderBuf;
 
 /// Payload elements of one packet at most.
 pub(crate) const ELEMENTS_MAX: usize = 16;
-/// Octets of scratch a packet: header (64 at most), pad and CRC (7 at most).
-const SCRATCH_BYTES: usize = 72;
+/// Octets of scratch a packet: header, pad and CRC (7 at most).
+const SCRATCH_BYTES: usize = HeaderBuf::CAPACITY + 8;
 
 /// `cmsghdr` with one `UDP_SEGMENT` value, padded to `CMSG_SPACE(2)`.
 #[derive(Clone, Copy)]
