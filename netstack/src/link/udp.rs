@@ -124,6 +124,12 @@ impl UdpLink {
         Err(io::ErrorKind::AddrInUse.into())
     }
 
+    /// From here on each packet is a message of its own: for comparison, and for devices that
+    /// cannot checksum segments.
+    pub fn disable_gso(&mut self) {
+        self.segments_max = 1;
+    }
+
     /// What it did so far.
     #[must_use]
     pub fn totals(&self) -> UdpCounters {
