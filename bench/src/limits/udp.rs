@@ -15,6 +15,9 @@ use wire::roce::{Header, Opcode, Psn, QpNum};
 /// How long nothing may arrive before what is missing counts as lost.
 const QUIET: Duration = Duration::from_millis(50);
 
+/// Longer round trips count as this long.
+const ROUND_TRIP_NS_MAX: u64 = 1_000_000_000;
+
 /// What a stream is made of.
 pub(super) struct Shape {
     /// Payload octets of one packet.
@@ -142,8 +145,8 @@ pub(super) fn ping_pong(time: Duration) -> io::Result<PingPong> {
     };
     let host = Host::new(4096)?;
     let (mut ring, mut batch) = (RxRing::new(2, 1 << 16), TxBatch::new(1));
-    let mut histogram =
-        Histogram::<u64>::new(3).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut histogram = Histogram::<u64>::new_with_max(ROUND_TRIP_NS_MAX, 3)
+        .map_err(|error| io::Error::other(error.to_string()))?;
     let started = Instant::now();
     while started.elapsed() < time {
         let sent_at = Instant::now();
