@@ -11,6 +11,8 @@
 mod octets;
 
 pub mod cm;
+pub mod fabrics;
+pub mod nvme;
 pub mod roce;
 
 pub use octets::{bits, with_bits};
