@@ -125,7 +125,7 @@ pub fn id_ns(args: &Namespace) -> Result<(), Failure> {
     let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
     let fields = json!({
         "nsze": id.nsze(), "ncap": id.ncap(), "nuse": id.nuse(), "nsfeat": id.nsfeat(),
-        "nlbaf": id.nlbaf(), "flbas": id.flbas(), "nguid": hex(&id.nguid()),
+        "nlbaf": id.nlbaf(), "nguid": hex(&id.nguid()),
         "eui64": hex(&id.eui64()),
         "block_bytes": id.current_format().and_then(|format| format.block_bytes()),
     });
