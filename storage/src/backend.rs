@@ -1,6 +1,6 @@
 //! The contract between the target and a disk.
 
-use memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Region};
 use std::time::Instant;
 
 /// Names a request between submit and done. The submitter chooses; unique among those in flight.
@@ -62,7 +62,7 @@ pub enum Purpose {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
     /// Blocks → a buffer, which comes with `Done` and must be `release`d by the submitter: it may
-    /// be the blocks' own memory, and no write lands in them until then.
+    /// be the blocks' own memory, and then no write lands in them until that.
     Read(BlockRange),
     /// Grants a buffer for data to come; it comes with `Done`. May wait for overlapping users.
     Prepare(BlockRange, Purpose),
@@ -135,7 +135,8 @@ pub struct Full(pub Request);
 /// A disk, owned by one polling thread. Never blocks.
 ///
 /// **Architecture invariant:** a logical block is never read torn. Between `Done` of a `Read` and
-/// `release` of its buffer no write lands in those blocks; between `Done` of `Prepare(_, Write)`
+/// `release` of its buffer nothing changes in that buffer (where it is the blocks' own memory, no
+/// write lands in those blocks); between `Done` of `Prepare(_, Write)`
 /// that granted the blocks' own memory and its `Write` or `release`, nobody reads them.
 /// Overlapping users wait in arrival order.
 pub trait Backend {
@@ -146,7 +147,9 @@ pub trait Backend {
     fn regions(&self) -> &[Region];
     /// Starts a request. Errors: the request itself when too many are in flight.
     fn submit(&mut self, request: Request) -> Result<(), Full>;
-    /// Hands batched submissions to the device and appends what finished to `done`.
+    /// Hands batched submissions to the device and appends what finished to `done`. After the last
+    /// `submit` or `release` poll once more before sleeping: either may have started or finished
+    /// work that the descriptor does not know of yet.
     fn poll(&mut self, now: Instant, done: &mut Vec<Done>);
     /// Takes back a buffer that came with `Done` and was not spent. Unlocks its blocks.
     fn release(&mut self, buffer: DmaBuf);

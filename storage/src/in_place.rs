@@ -1,0 +1,318 @@
+//! A disk whose blocks are memory: what `memory` and `mmap` have in common.
+
+use crate::lock::{Locks, Mode};
+use crate::slab::Slab;
+use crate::staging::Staging;
+use crate::{BlockRange, DiskStatus, Done, Durability, Full, Op, Purpose, Request, Tag};
+use ::memory::{DmaBuf, Region};
+use std::collections::VecDeque;
+use std::io;
+
+/// The blocks' own place in the regions; staging follows.
+const BLOCKS: u32 = 0;
+
+/// Octets zeroed in one poll: long ranges take several, so that none lasts long.
+const ZERO_STEP_BYTES: u64 = 1 << 20;
+
+/// A request that must wait until the memory is on the medium.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sync {
+    /// Whose.
+    pub(crate) tag: Tag,
+    /// These blocks, or everything.
+    pub(crate) range: Option<BlockRange>,
+}
+
+struct Zeroing {
+    tag: Tag,
+    range: BlockRange,
+    done_blocks: u32,
+    durability: Durability,
+}
+
+/// Blocks in memory, with locks and staging.
+///
+/// Reads and `Prepare(_, Write)` grant the blocks' own memory and hold its lock; staged data is
+/// copied in under a lock of its own. Locks are taken last: whoever holds one waits for nothing
+/// but its holder, so no cycle of locks and buffers can form.
+pub(crate) struct InPlace {
+    block_bytes: u32,
+    regions: Vec<Region>,
+    locks: Locks,
+    staging: Staging,
+    waiting: Slab<Request>,
+    zeroing: VecDeque<Zeroing>,
+    ready: Vec<Done>,
+    syncs: VecDeque<Sync>,
+    depth: usize,
+    volatile: bool,
+    copied_octets: u64,
+}
+
+impl InPlace {
+    /// A disk over `blocks`, at most `depth` requests in flight. `volatile`: Flush and FUA end in
+    /// [`InPlace::next_sync`] for the caller to finish; otherwise they are done at once.
+    ///
+    /// Errors: what `mmap` says about the staging buffers.
+    pub(crate) fn new(
+        blocks: Region,
+        block_bytes: u32,
+        depth: u32,
+        volatile: bool,
+    ) -> io::Result<InPlace> {
+        let capacity = depth as usize;
+        let staging = Staging::new(BLOCKS + 1, capacity)?;
+        let block_count = blocks.len() as u64 / u64::from(block_bytes);
+        Ok(InPlace {
+            block_bytes,
+            regions: std::iter::once(blocks).chain(staging.regions()).collect(),
+            locks: Locks::new(block_count, capacity),
+            staging,
+            waiting: Slab::new(depth),
+            zeroing: VecDeque::with_capacity(capacity),
+            ready: Vec::with_capacity(capacity),
+            syncs: VecDeque::with_capacity(capacity),
+            depth: capacity,
+            volatile,
+            copied_octets: 0,
+        })
+    }
+    pub(crate) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+    /// Requests that were not yet given back by `drain` or `next_sync`.
+    #[inline]
+    pub(crate) fn in_flight(&self) -> usize {
+        self.ready.len() + self.waiting.len() + self.zeroing.len() + self.syncs.len()
+    }
+    /// Something to fetch without waiting for anybody.
+    pub(crate) fn has_work(&self) -> bool {
+        !(self.ready.is_empty() && self.zeroing.is_empty() && self.syncs.is_empty())
+    }
+
+    /// Starts a request. Errors: [`Full`], `reserved` places being taken elsewhere.
+    #[inline]
+    pub(crate) fn submit(&mut self, request: Request, reserved: usize) -> Result<(), Full> {
+        if self.in_flight() + reserved >= self.depth {
+            return Err(Full(request));
+        }
+        match request.op {
+            Op::Read(range) if self.locks.try_lock(range, Mode::Shared) => {
+                let own = self.own(range);
+                self.finish(request.tag, DiskStatus::Good, Some(own));
+            }
+            Op::Prepare(range, Purpose::StagedWrite | Purpose::Compare) => {
+                self.stage(request, range);
+            }
+            Op::Flush => self.finish_durably(request.tag, None),
+            // Hints that memory has no use for: where it stays, so does its content.
+            Op::Deallocate(_) if self.volatile => {
+                self.finish(request.tag, DiskStatus::Good, None);
+            }
+            Op::Verify(_) => self.finish(request.tag, DiskStatus::Good, None),
+            Op::Write(range, _) if self.is_own(request.buffer.as_ref()) => {
+                self.finish_in_place(request, range);
+            }
+            Op::Read(range) | Op::Compare(range) => self.lock(request, range, Mode::Shared),
+            Op::Prepare(range, Purpose::Write)
+            | Op::Write(range, _)
+            | Op::WriteZeroes { range, .. }
+            | Op::Deallocate(range) => self.lock(request, range, Mode::Exclusive),
+        }
+        Ok(())
+    }
+
+    /// One step of zeroing, and all that finished.
+    #[inline]
+    pub(crate) fn drain(&mut self, done: &mut Vec<Done>) {
+        if !self.zeroing.is_empty() {
+            self.zero_step();
+            self.settle();
+        }
+        done.append(&mut self.ready);
+    }
+
+    /// The next request that waits for the medium, if `volatile`.
+    pub(crate) fn next_sync(&mut self) -> Option<Sync> {
+        self.syncs.pop_front()
+    }
+
+    /// Takes back a buffer that was granted, and unlocks its blocks if it was their memory.
+    #[inline]
+    pub(crate) fn release(&mut self, buffer: DmaBuf) {
+        if buffer.region_index() == BLOCKS {
+            let range = self.range_of(&buffer);
+            // Nobody reads what is held alone, so the range itself tells how it is held.
+            let mode = self.locks.mode_of(range);
+            self.locks.unlock(range, mode);
+            self.settle();
+        } else if let Some((id, buffer)) = self.staging.put(buffer) {
+            let tag = self.waiting.remove(id).tag;
+            self.finish(tag, DiskStatus::Good, Some(buffer));
+        }
+    }
+
+    pub(crate) fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
+        report("staged_octets_copied", self.copied_octets);
+        report("lock_waits", self.locks.waited_count());
+        report("buffer_waits", self.staging.waited_count());
+        report("buffers_free", self.staging.available() as u64);
+    }
+
+    fn stage(&mut self, request: Request, range: BlockRange) {
+        let (_, len) = self.octets(range);
+        if let Some(buffer) = self.staging.take(len) {
+            self.finish(request.tag, DiskStatus::Good, Some(buffer));
+        } else {
+            let id = self.waiting.insert(request);
+            self.staging.wait(len, id);
+        }
+    }
+
+    #[inline]
+    fn lock(&mut self, request: Request, range: BlockRange, mode: Mode) {
+        if self.locks.try_lock(range, mode) {
+            self.locked(request);
+            self.settle();
+        } else {
+            let id = self.waiting.insert(request);
+            self.locks.wait(range, mode, id);
+        }
+    }
+
+    /// Runs what unlocking let through.
+    #[inline]
+    fn settle(&mut self) {
+        while let Some(id) = self.locks.next_granted() {
+            let request = self.waiting.remove(id);
+            self.locked(request);
+        }
+    }
+
+    /// A request that holds its lock.
+    #[inline]
+    fn locked(&mut self, request: Request) {
+        let Request { tag, op, buffer } = request;
+        match op {
+            Op::Read(range) | Op::Prepare(range, _) => {
+                let own = self.own(range);
+                self.finish(tag, DiskStatus::Good, Some(own));
+            }
+            Op::Write(range, durability) => self.copy_in(tag, range, durability, buffer),
+            Op::Compare(range) => self.compare(tag, range, buffer),
+            Op::WriteZeroes { range, durability, .. } => self.zero(tag, range, durability),
+            Op::Deallocate(range) => self.zero(tag, range, Durability::Cached),
+            Op::Flush | Op::Verify(_) => panic!("{op:?} takes no lock"),
+        }
+    }
+
+    fn copy_in(&mut self, tag: Tag, range: BlockRange, how: Durability, data: Option<DmaBuf>) {
+        let data = self.expect_data(range, data);
+        let (offset, _) = self.octets(range);
+        self.regions[BLOCKS as usize].write(offset, data.bytes());
+        self.copied_octets += data.len() as u64;
+        self.locks.unlock(range, Mode::Exclusive);
+        self.release(data);
+        self.finish_write(tag, range, how);
+    }
+
+    fn compare(&mut self, tag: Tag, range: BlockRange, data: Option<DmaBuf>) {
+        let data = self.expect_data(range, data);
+        let equal = self.own(range).bytes() == data.bytes();
+        self.locks.unlock(range, Mode::Shared);
+        self.release(data);
+        self.finish(tag, if equal { DiskStatus::Good } else { DiskStatus::CompareFailed }, None);
+    }
+
+    fn finish_in_place(&mut self, request: Request, range: BlockRange) {
+        let data = self.expect_data(range, request.buffer);
+        assert!(self.range_of(&data) == range, "in-place write of blocks that were not prepared");
+        self.locks.unlock(range, Mode::Exclusive);
+        let Op::Write(_, durability) = request.op else { panic!("not a write") };
+        self.finish_write(request.tag, range, durability);
+        self.settle();
+    }
+
+    fn zero(&mut self, tag: Tag, range: BlockRange, durability: Durability) {
+        self.zeroing.push_back(Zeroing { tag, range, done_blocks: 0, durability });
+        if self.zeroing.len() == 1 && range.count <= self.step_blocks() {
+            self.zero_step();
+        }
+    }
+
+    /// Zeroes a piece of the oldest range. The caller settles: not here, lest a queue of zeroings
+    /// of the same blocks recurse.
+    fn zero_step(&mut self) {
+        let step = self.step_blocks();
+        let Some(front) = self.zeroing.front_mut() else { return };
+        let count = (front.range.count - front.done_blocks).min(step);
+        let start = front.range.start + u64::from(front.done_blocks);
+        front.done_blocks += count;
+        let finished = front.done_blocks == front.range.count;
+        let (offset, len) = self.octets(BlockRange { start, count });
+        self.regions[BLOCKS as usize].fill(offset, len, 0);
+        if finished && let Some(Zeroing { tag, range, durability, .. }) = self.zeroing.pop_front() {
+            self.locks.unlock(range, Mode::Exclusive);
+            self.finish_write(tag, range, durability);
+        }
+    }
+
+    fn finish_write(&mut self, tag: Tag, range: BlockRange, durability: Durability) {
+        match durability {
+            Durability::Cached => self.finish(tag, DiskStatus::Good, None),
+            Durability::Fua => self.finish_durably(tag, Some(range)),
+        }
+    }
+
+    fn finish_durably(&mut self, tag: Tag, range: Option<BlockRange>) {
+        if self.volatile {
+            self.syncs.push_back(Sync { tag, range });
+        } else {
+            self.finish(tag, DiskStatus::Good, None);
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, tag: Tag, status: DiskStatus, buffer: Option<DmaBuf>) {
+        self.ready.push(Done { tag, status, buffer });
+    }
+
+    fn expect_data(&self, range: BlockRange, data: Option<DmaBuf>) -> DmaBuf {
+        let Some(data) = data else { panic!("write or compare without its prepared buffer") };
+        let (_, len) = self.octets(range);
+        assert!(data.len() == len, "{} octets for {range:?}", data.len());
+        data
+    }
+
+    fn is_own(&self, buffer: Option<&DmaBuf>) -> bool {
+        buffer.is_some_and(|buffer| buffer.region_index() == BLOCKS)
+    }
+
+    #[inline]
+    fn own(&self, range: BlockRange) -> DmaBuf {
+        let (offset, len) = self.octets(range);
+        DmaBuf::new(&self.regions[BLOCKS as usize], BLOCKS, offset, len)
+    }
+
+    fn step_blocks(&self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "at most 2,048")]
+        let blocks = (ZERO_STEP_BYTES / u64::from(self.block_bytes)) as u32;
+        blocks
+    }
+
+    /// Offset and length in the blocks' region, which checks them again.
+    #[inline]
+    fn octets(&self, range: BlockRange) -> (usize, usize) {
+        #[expect(clippy::cast_possible_truncation, reason = "a mapped region fits in usize")]
+        let offset = (range.start * u64::from(self.block_bytes)) as usize;
+        (offset, range.count as usize * self.block_bytes as usize)
+    }
+
+    #[inline]
+    fn range_of(&self, buffer: &DmaBuf) -> BlockRange {
+        let block = u64::from(self.block_bytes);
+        let count = buffer.len() as u64 / block;
+        #[expect(clippy::cast_possible_truncation, reason = "made from a u32 count")]
+        BlockRange { start: buffer.offset() as u64 / block, count: count as u32 }
+    }
+}
