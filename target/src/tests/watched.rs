@@ -71,9 +71,9 @@ impl Fabric for Watched {
         }
         let first = out.len();
         self.fabric.poll(now, out);
-        let kind = |event: &FabricEvent| match event {
-            FabricEvent::Done { token, .. } => Some(parse_token(*token).0),
-            _ => None,
+        let kind = |event: &FabricEvent| {
+            let FabricEvent::Done { token, .. } = event else { return None };
+            Some(parse_token(*token).0)
         };
         let landed =
             out[first..].iter().filter(|event| kind(event) == Some(WorkKind::Read)).count();
