@@ -1,1 +1,3 @@
-//! Load scenarios, baselines and reports
+//! Load scenarios and what they report. `limits`: what this machine can move at all.
+
+pub mod limits;

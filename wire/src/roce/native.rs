@@ -19,7 +19,7 @@
 //!
 //! | opcode | address | rkey | message length | MSN | tail |
 //! |---|---|---|---|---|---|
-//! | SEND | offset in the message | 0 | of the message | receive that it consumes | - |
+//! | SEND | offset in the message | 0 | of the message; 0 with a tail | receive that it consumes | with the flag: the whole message |
 //! | WRITE | remote address of this packet's payload | yes | of the message | receive, when an immediate message is there | immediate message |
 //! | READ request | remote address | yes | to read | request | - |
 //! | READ response | offset in the message | 0 | of the message | request | - |
@@ -40,7 +40,7 @@ pub use flags::NativeFlags;
 pub use tail::Tail;
 
 use super::packet::{Cursor, decode_bth, split_crc};
-use super::{Bth, HeaderBuf, ImmDt, Msn, Opcode, ParseError, Psn, QpNum};
+use super::{Bth, HeaderBuf, ICRC_LEN, Icrc, ImmDt, Msn, Opcode, ParseError, Psn, QpNum};
 use crate::octets::{Be24, Be32, Be64, get, set};
 
 /// Octets of BTH and native header together, the same for every native packet.
@@ -100,7 +100,8 @@ pub struct NativeHeader {
     pub ack_psn: Psn,
     /// The sender's clock when it sent this, in µs, modulo 2^32.
     pub timestamp_us: u32,
-    /// The latest `timestamp_us` that the sender has seen from the peer.
+    /// The latest `timestamp_us` that the sender has seen from the peer, plus the time for which it
+    /// was held; 0: none since the last echo.
     pub echo_us: u32,
     /// Receive index or request number.
     pub msn: Msn,
@@ -212,7 +213,7 @@ pub enum NativePacket<'a> {
 
 impl<'a> NativePacket<'a> {
     /// Reads the octets of one UDP datagram. `crc_present`: the last four are the CRC, which the
-    /// caller checks ([`super::Icrc::native`]).
+    /// caller has checked ([`crc_matches`]).
     ///
     /// Errors: the peer's fault; a RoCEv2 packet is [`ParseError::WrongMode`].
     #[inline]
@@ -250,5 +251,15 @@ impl<'a> NativePacket<'a> {
             Self::Data { header, .. } => &header.bth,
             Self::Ack(ack) => &ack.bth,
         }
+    }
+}
+
+/// The CRC that ends a native datagram is that of the octets before it. `false` also for octets
+/// too short to hold a packet and its CRC.
+#[must_use]
+pub fn crc_matches(udp_payload: &[u8]) -> bool {
+    match udp_payload.split_last_chunk::<ICRC_LEN>() {
+        Some((body, crc)) if body.len() >= Bth::LEN => Icrc::native(body).finish() == *crc,
+        _ => false,
     }
 }
