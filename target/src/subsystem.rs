@@ -4,9 +4,10 @@
 
 use crate::identity::{self, NamespaceIds};
 use storage::Geometry;
+use wire::fabrics::{Nqn, NqnError};
 
 /// NQN under which every discovery service answers.
-pub const DISCOVERY_NQN: &str = "nqn.2014-08.org.nvmexpress.discovery";
+pub const DISCOVERY_NQN: &str = Nqn::DISCOVERY;
 
 /// Position of a disk in the reactor: what namespaces point to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,6 +32,8 @@ pub struct Subsystem {
     nqn: String,
     serial: String,
     namespaces: Vec<Namespace>,
+    /// What the weakest disk takes at once. Kept, because every command asks.
+    disk_transfer_bytes: u32,
     is_discovery: bool,
 }
 
@@ -40,9 +43,9 @@ pub(crate) const MODEL: &str = "FlexBlk";
 /// Why a subsystem or namespace cannot be exported. The configuration's fault.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The name is not an NVMe qualified name of at most 223 octets.
-    #[error("{0:?} is not an NVMe qualified name (nqn.yyyy-mm.reverse-domain:name, at most 223 octets)")]
-    BadNqn(String),
+    /// The name is not an NVMe qualified name.
+    #[error("{0:?} cannot name a subsystem: {1}")]
+    BadNqn(String, NqnError),
     /// Two subsystems of one name, or one named like the discovery service.
     #[error("subsystem {0:?} exists already")]
     DuplicateNqn(String),
@@ -68,9 +71,7 @@ impl Subsystem {
     ///
     /// Errors: a bad name. `seed` makes the serial number.
     pub fn new(nqn: &str, seed: u64) -> Result<Subsystem, ExportError> {
-        if !is_nqn(nqn) {
-            return Err(ExportError::BadNqn(nqn.to_owned()));
-        }
+        Nqn::new(nqn).map_err(|why| ExportError::BadNqn(nqn.to_owned(), why))?;
         if nqn == DISCOVERY_NQN {
             return Err(ExportError::DuplicateNqn(nqn.to_owned()));
         }
@@ -78,6 +79,7 @@ impl Subsystem {
             nqn: nqn.to_owned(),
             serial: identity::serial(seed, nqn),
             namespaces: Vec::new(),
+            disk_transfer_bytes: u32::MAX,
             is_discovery: false,
         })
     }
@@ -87,6 +89,7 @@ impl Subsystem {
             nqn: DISCOVERY_NQN.to_owned(),
             serial: identity::serial(seed, DISCOVERY_NQN),
             namespaces: Vec::new(),
+            disk_transfer_bytes: u32::MAX,
             is_discovery: true,
         }
     }
@@ -132,6 +135,7 @@ impl Subsystem {
         match at {
             Err(at) if (1..=NSID_MAX).contains(&nsid) => {
                 self.namespaces.insert(at, namespace);
+                self.note_weakest_disk();
                 Ok(())
             }
             Ok(_) | Err(_) => Err(ExportError::BadNsid(nsid)),
@@ -140,6 +144,7 @@ impl Subsystem {
     /// Takes a namespace out again.
     pub(crate) fn remove(&mut self, nsid: u32) {
         self.namespaces.retain(|namespace| namespace.nsid != nsid);
+        self.note_weakest_disk();
     }
     /// The smallest identifier that is not taken.
     #[must_use]
@@ -156,21 +161,12 @@ impl Subsystem {
     /// Most octets of one command: `limit`, or what the weakest disk takes, rounded down to a power
     /// of two.
     pub(crate) fn max_transfer_bytes(&self, limit: u32) -> u32 {
-        let disks = self.namespaces.iter().map(|namespace| namespace.geometry.max_transfer_bytes);
-        let most = disks.min().unwrap_or(limit).min(limit).max(4096);
-        1 << most.ilog2()
+        1 << self.disk_transfer_bytes.min(limit).max(4096).ilog2()
     }
-}
-
-/// Source: NVMe Base 2.0, "NVMe Qualified Names".
-fn is_nqn(text: &str) -> bool {
-    let shape = text.strip_prefix("nqn.").and_then(|rest| {
-        let (year, rest) = rest.split_at_checked(4)?;
-        let (month, rest) = rest.strip_prefix('-')?.split_at_checked(2)?;
-        let digits = year.bytes().chain(month.bytes()).all(|octet| octet.is_ascii_digit());
-        Some(digits && rest.strip_prefix('.').is_some_and(|domain| !domain.is_empty()))
-    });
-    text.len() <= 223 && text.bytes().all(|octet| octet.is_ascii_graphic()) && shape == Some(true)
+    fn note_weakest_disk(&mut self) {
+        let disks = self.namespaces.iter().map(|namespace| namespace.geometry.max_transfer_bytes);
+        self.disk_transfer_bytes = disks.min().unwrap_or(u32::MAX);
+    }
 }
 
 /// Where hosts reach the subsystems: one address and service.
