@@ -136,7 +136,7 @@ fn target(
         for qp in answers.drain(..) {
             signal += 1;
             let op = WorkOp::Send { invalidate: None };
-            post(&mut fabric, qp, 0, op, sge(&mr, 0, ANSWER_BYTES), signal % 16 == 0);
+            post(&mut fabric, qp, 0, op, sge(&mr, 0, ANSWER_BYTES), signal.is_multiple_of(16));
         }
         fabric.flush(now);
     }
@@ -180,7 +180,7 @@ fn host<F: Fabric>(mut fabric: F, depth: u64, bytes: u32, time: Duration) -> io:
                 FabricEvent::Recv { token, .. } => {
                     count += 1;
                     post(&mut fabric, qp, token, WorkOp::Recv, sge(&mr, token * 64, 64), true);
-                    request(&mut fabric, token, count % 16 == 0);
+                    request(&mut fabric, token, count.is_multiple_of(16));
                 }
                 FabricEvent::Done { status, .. } => assert_eq!(status, WcStatus::Success),
                 FabricEvent::ConnectRequest { .. }
