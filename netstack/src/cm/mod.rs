@@ -42,6 +42,9 @@ pub(crate) type PeerKey = (SocketAddr, u32);
 /// Private data of a reply that leaves room for the answer to an offer of native mode.
 pub(crate) const REP_PRIVATE_WITH_ANSWER: usize = 196 - peer::MARKER_LEN;
 
+/// Messages are sent again no faster than this, whatever the configuration says.
+const INTERVAL_MIN: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// MADs that may wait to be sent.
 const MADS_WAITING: usize = 4096;
 /// Closed connections remembered.
@@ -154,28 +157,25 @@ impl Cm {
         match act {
             Act::Again => self.send_again(now, id),
             Act::SendMra => self.send(id, messages::mra),
-            Act::HangUp | Act::Cross => self.send(id, messages::drep),
             Act::SendDreq => self.hang_up(now, id),
-            Act::GiveUp | Act::Abandon => self.send_abandon(id),
+            Act::Cross => self.send(id, messages::drep),
+            Act::Abandon => self.send_abandon(id),
+            Act::HangUp => {
+                self.send(id, messages::drep);
+                self.tell(id, |qpn| Notice::Closed { qpn, timed_out: false });
+            }
+            Act::Gone => self.tell(id, |qpn| Notice::Closed { qpn, timed_out: false }),
+            Act::GiveUp => {
+                self.send_abandon(id);
+                self.tell(id, |qpn| Notice::Closed { qpn, timed_out: true });
+            }
             Act::Ready => {
                 self.timers.remove(self.connections.index(id));
                 self.tell(id, |qpn| Notice::Ready { qpn });
             }
-            Act::Ignore
-            | Act::Extend
-            | Act::SendRep
-            | Act::SendRej
-            | Act::Establish
-            | Act::Refused
-            | Act::Gone
-            | Act::Forget => {}
-        }
-        match act {
-            Act::HangUp | Act::Gone => {
-                self.tell(id, |qpn| Notice::Closed { qpn, timed_out: false });
-            }
-            Act::GiveUp => self.tell(id, |qpn| Notice::Closed { qpn, timed_out: true }),
-            _ => {}
+            // These need the message or the application's words: see `receive` and `calls`.
+            Act::Extend | Act::SendRep | Act::SendRej | Act::Establish | Act::Refused => {}
+            Act::Ignore | Act::Forget => {}
         }
     }
 
@@ -238,6 +238,8 @@ impl Cm {
 
     /// Tells the peer that this side does not wait any longer.
     fn send_abandon(&mut self, id: u32) {
+        // A peer that does not know this side's id finds the connection by the adapter's.
+        let guid = self.identity.guid.to_be_bytes();
         let Some(c) = self.connections.get_mut(id) else { return };
         let refused = match c.state {
             State::ReqSent | State::Established | State::DreqSent => messages::Refused::NoMessage,
@@ -245,7 +247,7 @@ impl Cm {
             State::RepSent => messages::Refused::Rep,
         };
         let reason = wire::cm::RejReason::TIMEOUT;
-        c.last = messages::rej(c.names(id), refused, reason, &[], &[]);
+        c.last = messages::rej(c.names(id), refused, reason, &guid, &[]);
         let (to, mad) = (c.peer, *c.last);
         self.post(to, mad);
     }
@@ -260,7 +262,7 @@ impl Cm {
 
     /// The interval at which messages are sent again.
     fn interval(&self) -> std::time::Duration {
-        code_duration(self.config.timers.cm_timeout)
+        code_duration(self.config.timers.cm_timeout).max(INTERVAL_MIN)
     }
 
     /// What this side offers.

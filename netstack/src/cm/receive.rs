@@ -15,6 +15,9 @@ use wire::cm::{
 /// Most that an MRA may make this side wait.
 const MRA_MAX: Duration = Duration::from_secs(60);
 
+/// Most that a REQ may make this side wait for an acknowledgement: 4.096 µs × 2^20.
+const ACK_TIMEOUT_MAX: u8 = 20;
+
 /// Why a REQ is refused at once, with additional reject information.
 struct Refusal(RejReason, Option<u8>);
 
@@ -175,9 +178,9 @@ impl Cm {
             responder_resources: req.responder_resources(),
             initiator_depth: req.initiator_depth(),
             path_mtu_bytes: path_mtu.bytes(),
-            ack_timeout: match marker {
-                Some(_) => self.config.timers.ack_timeout,
-                None => req.primary_ack_timeout(),
+            ack_timeout: match (marker, req.primary_ack_timeout()) {
+                (Some(_), _) | (None, 0) => self.config.timers.ack_timeout,
+                (None, asked) => asked.min(ACK_TIMEOUT_MAX),
             },
             retry_count: req.retry_count(),
             rnr_retry: req.rnr_retry_count(),
