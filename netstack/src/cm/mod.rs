@@ -36,7 +36,8 @@ use std::time::Instant;
 use time_wait::{Late, TimeWait};
 use wire::cm::MAD_LEN;
 
-/// A REQ's sender: address that answers go to, and its communication id.
+/// A peer's number for something: address that answers go to, and a communication id or a queue
+/// pair's number.
 pub(crate) type PeerKey = (SocketAddr, u32);
 
 /// Private data of a reply that leaves room for the answer to an offer of native mode.
@@ -59,6 +60,8 @@ pub(crate) struct Cm {
     timers: Timers,
     /// Connections that a peer began, by its name for them.
     by_peer: BTreeMap<PeerKey, u32>,
+    /// Connections by the peer's queue pair: a host that restarted uses its numbers again.
+    by_peer_qp: BTreeMap<PeerKey, u32>,
     listeners: BTreeSet<u16>,
     pending: u32,
     time_wait: TimeWait,
@@ -81,6 +84,7 @@ impl Cm {
             connections: Table::new(slots, 32, &mut random),
             timers: Timers::new(slots as usize),
             by_peer: BTreeMap::new(),
+            by_peer_qp: BTreeMap::new(),
             listeners: BTreeSet::new(),
             pending: 0,
             time_wait: TimeWait::new(TIME_WAIT, config.timers.time_wait),
@@ -183,6 +187,10 @@ impl Cm {
     fn close(&mut self, now: Instant, id: u32, act: Act) {
         self.timers.remove(self.connections.index(id));
         let Some(c) = self.connections.remove(id) else { return };
+        let qp = (c.peer, c.terms.dest_qp.get());
+        if self.by_peer_qp.get(&qp) == Some(&id) {
+            self.by_peer_qp.remove(&qp);
+        }
         if c.is_active {
             return;
         }
@@ -191,6 +199,20 @@ impl Cm {
         let refused = matches!(act, Act::SendRej | Act::GiveUp | Act::Abandon);
         let late = if refused { Late::Refusal(c.last) } else { Late::Stale };
         self.time_wait.add(now, key, late);
+    }
+
+    /// Notes whose queue pair this connection's peer uses. A connection that used the same one is
+    /// dead: its peer has forgotten it and begun again.
+    ///
+    /// Source: IBTA 1.4, "Stale connection". (Linux refuses the new one too; ending the old one is
+    /// all that is needed, since nothing of this side will use it again.)
+    fn claim_peer_qp(&mut self, now: Instant, id: u32) {
+        let Some(c) = self.connections.get(id) else { return };
+        let qp = (c.peer, c.terms.dest_qp.get());
+        if let Some(old) = self.by_peer_qp.insert(qp, id).filter(|&old| old != id) {
+            self.counters.superseded += 1;
+            self.advance(now, old, Event::Rej);
+        }
     }
 
     fn tell(&mut self, id: u32, notice: impl FnOnce(verbs::QpNum) -> Notice) {

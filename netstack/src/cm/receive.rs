@@ -154,6 +154,7 @@ impl Cm {
         });
         let id = id.ok_or(Refusal(RejReason::NO_QP, None))?;
         self.by_peer.insert(key, id);
+        self.claim_peer_qp(now, id);
         self.pending += 1;
         let index = self.connections.index(id);
         self.timers.set(index, Some(now + self.config.timers.accept));
@@ -243,6 +244,7 @@ impl Cm {
             c.last = messages::rtu(c.names(id));
         }
         if self.advance(now, id, Event::Rep) == Act::Establish {
+            self.claim_peer_qp(now, id);
             self.established(id, &rep.private_data());
         }
     }

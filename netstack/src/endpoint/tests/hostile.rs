@@ -135,7 +135,7 @@ fn floods_are_refused_in_order() {
     world.hosts[1].endpoint.listen(PORT);
     world.tracing = true;
     for id in 1..=10_000 {
-        world.fly(Duration::ZERO, mad(addr(9, 4791), &req(id, 0x11)));
+        world.fly(Duration::ZERO, mad(addr(9, 4791), &req(id, 0x100 + id)));
     }
     world.settle();
     assert_eq!(world.hosts[1].events().len(), 100);

@@ -1,7 +1,7 @@
 //! Peers that know nothing of FlexBlk: what Linux sends and expects.
 
 use super::super::{ConnEvent, Mode};
-use super::hostile::mad;
+use super::hostile::{mad, req};
 use super::world::{Fate, World, addr, params};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -167,6 +167,29 @@ fn silent_fall_back() {
     for host in &world.hosts {
         assert_eq!(host.endpoint.qp_count(), 0);
     }
+}
+
+/// A host that restarted calls from the queue pair of a connection that it has forgotten: the old
+/// one ends, the new one is asked for, and each event names its own.
+#[test]
+fn a_restarted_host_replaces_its_connections() {
+    let mut world = World::pair(Mode::Native, Mode::Native, 64);
+    world.fly(Duration::ZERO, mad(addr(1, RXE_PORT), &req(1, 0x11)));
+    world.settle();
+    let ConnEvent::ConnectRequest { qp: old, .. } = world.hosts[1].events()[0] else { panic!() };
+    world.hosts[1].endpoint.accept(world.now, old, params(b""));
+    world.settle();
+    let (_, rep) = as_rep(&world.trace[0].octets);
+    ready(&mut world, &rep);
+    world.fly(Duration::ZERO, mad(addr(1, RXE_PORT), &req(2, 0x11)));
+    world.settle();
+    let events = world.hosts[1].events();
+    let reason = crate::fabric::DisconnectReason::Peer;
+    assert!(events.contains(&ConnEvent::Disconnected { qp: old, reason }), "{events:?}");
+    let asked = |event: &&ConnEvent| matches!(event, ConnEvent::ConnectRequest { .. });
+    assert_eq!(events.iter().filter(asked).count(), 2);
+    assert_eq!(world.hosts[1].counter("cm.superseded"), 1);
+    assert_eq!(world.hosts[1].endpoint.qp_count(), 1);
 }
 
 /// Two processes of one host, told apart by their UDP ports, in both modes.
