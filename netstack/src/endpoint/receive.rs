@@ -167,6 +167,7 @@ fn reason(error: ParseError) -> Drop {
         ParseError::Truncated => Drop::Truncated,
         ParseError::UnknownOpcode => Drop::UnknownOpcode,
         ParseError::WrongMode => Drop::WrongMode,
-        _ => Drop::Malformed,
+        // The enum is open: whatever else is wrong is malformed.
+        ParseError::BadVersion | ParseError::BadPadding | _ => Drop::Malformed,
     }
 }
