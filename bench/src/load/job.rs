@@ -79,7 +79,20 @@ impl<'a, F: Fabric> Job<'a, F> {
         let busy = std::collections::HashSet::new();
         let slots = Vec::with_capacity(usize::from(load.depth));
         let measuring = false;
-        Job { host, ns, load, memory, mr, slots, verifier, busy, random, cursor: 0, report, measuring }
+        Job {
+            host,
+            ns,
+            load,
+            memory,
+            mr,
+            slots,
+            verifier,
+            busy,
+            random,
+            cursor: 0,
+            report,
+            measuring,
+        }
     }
 
     fn run(&mut self, waiter: &mut Waiter, progress: Progress<'_>) -> io::Result<()> {
@@ -120,7 +133,10 @@ impl<'a, F: Fabric> Job<'a, F> {
             }
             if now - told > Duration::from_millis(500) {
                 told = now;
-                progress(self.report.ios, (now - begin).as_secs_f64() / (end - begin).as_secs_f64());
+                progress(
+                    self.report.ios,
+                    (now - begin).as_secs_f64() / (end - begin).as_secs_f64(),
+                );
             }
             let deadline = self.host.poll_timeout();
             waiter.idle(self.host.fabric(), progressed, now, deadline);
