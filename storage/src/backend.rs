@@ -1,6 +1,6 @@
 //! The contract between the target and a disk.
 
-use memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Region};
 use std::time::Instant;
 
 /// Names a request between submit and done. The submitter chooses; unique among those in flight.

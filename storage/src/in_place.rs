@@ -4,7 +4,7 @@ use crate::lock::{Locks, Mode};
 use crate::slab::Slab;
 use crate::staging::Staging;
 use crate::{BlockRange, DiskStatus, Done, Durability, Full, Op, Purpose, Request, Tag};
-use memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Region};
 use std::collections::VecDeque;
 use std::io;
 
@@ -46,6 +46,7 @@ pub(crate) struct InPlace {
     syncs: VecDeque<Sync>,
     depth: usize,
     volatile: bool,
+    copied_octets: u64,
 }
 
 impl InPlace {
@@ -73,6 +74,7 @@ impl InPlace {
             syncs: VecDeque::with_capacity(capacity),
             depth: capacity,
             volatile,
+            copied_octets: 0,
         })
     }
     pub(crate) fn regions(&self) -> &[Region] {
@@ -95,10 +97,18 @@ impl InPlace {
             return Err(Full(request));
         }
         match request.op {
+            Op::Read(range) if self.locks.try_lock(range, Mode::Shared) => {
+                let own = self.own(range);
+                self.finish(request.tag, DiskStatus::Good, Some(own));
+            }
             Op::Prepare(range, Purpose::StagedWrite | Purpose::Compare) => {
                 self.stage(request, range);
             }
             Op::Flush => self.finish_durably(request.tag, None),
+            // Hints that memory has no use for: where it stays, so does its content.
+            Op::Deallocate(_) if self.volatile => {
+                self.finish(request.tag, DiskStatus::Good, None);
+            }
             Op::Verify(_) => self.finish(request.tag, DiskStatus::Good, None),
             Op::Write(range, _) if self.is_own(request.buffer.as_ref()) => {
                 self.finish_in_place(request, range);
@@ -143,6 +153,7 @@ impl InPlace {
     }
 
     pub(crate) fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
+        report("staged_octets_copied", self.copied_octets);
         report("lock_waits", self.locks.waited_count());
         report("buffer_waits", self.staging.waited_count());
         report("buffers_free", self.staging.available() as u64);
@@ -199,6 +210,7 @@ impl InPlace {
         let data = self.expect_data(range, data);
         let (offset, _) = self.octets(range);
         self.regions[BLOCKS as usize].write(offset, data.bytes());
+        self.copied_octets += data.len() as u64;
         self.locks.unlock(range, Mode::Exclusive);
         self.release(data);
         self.finish_write(tag, range, how);

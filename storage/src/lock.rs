@@ -80,18 +80,11 @@ impl Locks {
     #[inline]
     pub(crate) fn unlock(&mut self, range: BlockRange, mode: Mode) {
         let span = self.span(range);
-        for run in self.runs(span) {
-            for slot in &mut self.slots[run] {
-                match mode {
-                    Mode::Exclusive => {
-                        assert!(*slot == ALONE, "unlock of a range that is not held alone");
-                        *slot = 0;
-                    }
-                    Mode::Shared => {
-                        assert!(*slot != 0 && *slot != ALONE, "unlock of a range nobody reads");
-                        *slot -= 1;
-                    }
-                }
+        if span.count == 1 {
+            give_back(&mut self.slots[span.first as usize], mode);
+        } else {
+            for run in self.runs(span) {
+                self.slots[run].iter_mut().for_each(|slot| give_back(slot, mode));
             }
         }
         if !self.waiters.is_empty() {
@@ -153,6 +146,19 @@ impl Locks {
     /// Takes all slots or none.
     #[inline]
     fn take(&mut self, span: Span, mode: Mode) -> bool {
+        if span.count == 1 {
+            // One block is what most requests want.
+            let slot = &mut self.slots[span.first as usize];
+            let busy = *slot >= if mode == Mode::Shared { ALONE - 1 } else { 1 };
+            if !busy {
+                *slot = if mode == Mode::Shared { *slot + 1 } else { ALONE };
+            }
+            return !busy;
+        }
+        self.take_runs(span, mode)
+    }
+
+    fn take_runs(&mut self, span: Span, mode: Mode) -> bool {
         let runs = self.runs(span);
         // `fold` without an early exit: the compiler makes vectors of it.
         let busy = runs.iter().any(|run| {
@@ -198,6 +204,21 @@ impl Locks {
         let mask = self.slots.len() as u32 - 1;
         b.first.wrapping_sub(a.first) & mask < a.count
             || a.first.wrapping_sub(b.first) & mask < b.count
+    }
+}
+
+/// Ends one hold of one slot.
+#[inline]
+fn give_back(slot: &mut u16, mode: Mode) {
+    match mode {
+        Mode::Exclusive => {
+            assert!(*slot == ALONE, "unlock of a range that is not held alone");
+            *slot = 0;
+        }
+        Mode::Shared => {
+            assert!(*slot != 0 && *slot != ALONE, "unlock of a range nobody reads");
+            *slot -= 1;
+        }
     }
 }
 

@@ -15,6 +15,7 @@ const FILL_BYTES: usize = 64 << 10;
 pub struct Memory {
     geometry: Geometry,
     disk: InPlace,
+    last_poll: Option<Instant>,
 }
 
 impl Memory {
@@ -39,6 +40,7 @@ impl Memory {
                 in_place: true,
             },
             disk: InPlace::new(blocks, block_bytes, depth, false)?,
+            last_poll: None,
         })
     }
 
@@ -72,7 +74,8 @@ impl Backend for Memory {
         self.disk.submit(request, 0)
     }
     #[inline]
-    fn poll(&mut self, _now: Instant, done: &mut Vec<Done>) {
+    fn poll(&mut self, now: Instant, done: &mut Vec<Done>) {
+        self.last_poll = Some(now);
         self.disk.drain(done);
     }
     #[inline]
@@ -81,6 +84,9 @@ impl Backend for Memory {
     }
     fn in_flight(&self) -> usize {
         self.disk.in_flight()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.disk.has_work() { self.last_poll } else { None }
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.disk.counters(report);

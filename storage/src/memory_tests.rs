@@ -62,3 +62,23 @@ fn random_fill_is_a_function_of_its_seed() {
     assert!(filled(1) != filled(2));
     assert!(!filled(1).iter().all(|octet| *octet == 0));
 }
+
+/// Goal: whoever sleeps when the disk says so does not leave a long zeroing half done.
+#[test]
+fn a_long_zeroing_asks_to_be_polled() {
+    let mut disk = Memory::new(4096, 8192, 16).unwrap();
+    let range = BlockRange { start: 0, count: 8192 };
+    let op = Op::WriteZeroes { range, deallocate: false, durability: Durability::Cached };
+    let request = Request { tag: crate::Tag(1), op, buffer: None };
+    disk.submit(request).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "any moment will do")]
+    let now = Instant::now();
+    let (mut done, mut polls) = (Vec::new(), 0);
+    disk.poll(now, &mut done);
+    while disk.poll_timeout().is_some_and(|when| when <= now) {
+        disk.poll(now, &mut done);
+        polls += 1;
+    }
+    assert!(polls > 4, "all in one poll: others would have waited");
+    assert_eq!((done.len(), disk.in_flight()), (1, 0));
+}

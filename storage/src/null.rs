@@ -2,7 +2,7 @@
 
 use crate::staging::{MAX_TRANSFER_BYTES, Staging};
 use crate::{Backend, BlockRange, DiskStatus, Done, Full, Geometry, Op, Request, Tag};
-use memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Region};
 use std::io;
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ pub struct Null {
     waiting: crate::slab::Slab<Tag>,
     ready: Vec<Done>,
     depth: usize,
+    last_poll: Option<Instant>,
 }
 
 /// The zeroes' place in `regions`.
@@ -41,6 +42,7 @@ impl Null {
             waiting: crate::slab::Slab::new(depth),
             ready: Vec::with_capacity(depth as usize),
             depth: depth as usize,
+            last_poll: None,
         })
     }
 
@@ -99,7 +101,8 @@ impl Backend for Null {
         }
         Ok(())
     }
-    fn poll(&mut self, _now: Instant, done: &mut Vec<Done>) {
+    fn poll(&mut self, now: Instant, done: &mut Vec<Done>) {
+        self.last_poll = Some(now);
         done.append(&mut self.ready);
     }
     fn release(&mut self, buffer: DmaBuf) {
@@ -113,6 +116,9 @@ impl Backend for Null {
     }
     fn in_flight(&self) -> usize {
         self.ready.len() + self.waiting.len()
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        if self.ready.is_empty() { None } else { self.last_poll }
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         report("buffer_waits", self.staging.waited_count());

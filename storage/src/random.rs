@@ -19,8 +19,6 @@ impl SplitMix64 {
     /// In `0..bound`; 0 for a bound of 0. The bias is below bound / 2^64.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next_u64()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of a 128-bit product")]
-        let high = (wide >> 64) as u64;
-        high
+        (wide >> 64) as u64
     }
 }

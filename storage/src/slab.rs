@@ -16,11 +16,7 @@ impl<T> Slab<T> {
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
-    /// No place is free.
-    pub(crate) fn is_full(&self) -> bool {
-        self.free.is_empty()
-    }
-    /// Puts a value in. Panics when full (a caller bug: ask [`Slab::is_full`]).
+    /// Puts a value in. Panics when full (a caller bug).
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         let Some(index) = self.free.pop() else { panic!("insert into a full slab") };
         self.places[index as usize] = Some(value);

@@ -1,6 +1,6 @@
 //! Buffers for data that is not in its blocks: in size classes, with a queue for each.
 
-use memory::{BufferPool, DmaBuf, Region};
+use ::memory::{BufferPool, DmaBuf, Region};
 use std::collections::VecDeque;
 use std::io;
 

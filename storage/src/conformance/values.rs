@@ -93,11 +93,11 @@ pub(super) fn compare_tells_equal_from_different(rig: &mut Rig) {
 
 /// Goal: any sequence of operations leaves what the same sequence leaves in an array.
 pub(super) fn behaves_like_an_array(rig: &mut Rig, seed: u64) {
-    const BLOCKS: u64 = 300;
+    const BLOCKS: u64 = 200;
     let block = u64::from(rig.geometry().block_bytes);
     let mut random = SplitMix64::new(seed);
     let mut model = vec![0u8; usize::try_from(BLOCKS * block).expect("small")];
-    let all = BlockRange { start: 0, count: 300 };
+    let all = BlockRange { start: 0, count: 200 };
     assert_eq!(rig.write(all, &model, Purpose::Write, Durability::Cached), DiskStatus::Good);
     for step in 0..300 {
         let start = random.below(BLOCKS);
