@@ -7,9 +7,13 @@
 //! links gather, and whoever implements [`Place`] (the DPA) scatters.
 
 pub mod cc;
+mod cm;
+pub mod endpoint;
 pub mod fabric;
 pub mod link;
 mod place;
 pub mod qp;
+mod table;
 
+pub use endpoint::Endpoint;
 pub use place::Place;

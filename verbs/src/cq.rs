@@ -3,6 +3,9 @@
 use crate::Wc;
 use std::collections::VecDeque;
 
+/// Completions that a new queue has memory for; it grows to what is used of its capacity.
+const PREALLOCATED: usize = 1024;
+
 /// A bounded queue of completions. Work is accepted only while a place for its completion is
 /// reserved, so it cannot overrun.
 #[derive(Debug)]
@@ -15,7 +18,7 @@ impl Cq {
     /// At most `capacity` completions at once.
     #[must_use]
     pub fn new(capacity: usize) -> Cq {
-        Cq { ready: VecDeque::with_capacity(capacity), capacity }
+        Cq { ready: VecDeque::with_capacity(capacity.min(PREALLOCATED)), capacity }
     }
     /// Adds one. Panics at capacity: the owner of the queue broke its reservation.
     pub fn push(&mut self, wc: Wc) {

@@ -20,6 +20,9 @@ impl RecvWr {
     }
 }
 
+/// Receives that a new queue has memory for; it grows to what is used of its capacity.
+const PREALLOCATED: usize = 64;
+
 /// Posted receives, taken first-in-first-out: a queue pair's own, or shared (SRQ).
 #[derive(Debug)]
 pub struct ReceiveQueue {
@@ -31,7 +34,11 @@ impl ReceiveQueue {
     /// At most `capacity` posted at once.
     #[must_use]
     pub fn new(capacity: usize) -> ReceiveQueue {
-        ReceiveQueue { posted: VecDeque::with_capacity(capacity), capacity }
+        ReceiveQueue { posted: VecDeque::with_capacity(capacity.min(PREALLOCATED)), capacity }
+    }
+    /// At most `capacity` posted at once from now on. What is posted stays.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
     /// Adds one at the end. Errors: `Full` at capacity.
     pub fn post(&mut self, wr: RecvWr) -> Result<(), PostError> {

@@ -46,22 +46,32 @@ impl Transmit {
 pub struct TxBatch {
     packets: Vec<Transmit>,
     capacity: usize,
+    /// Packets that may be in it before the turn ends; at most `capacity`.
+    limit: usize,
 }
 
 impl TxBatch {
     /// Room for `capacity` packets.
     #[must_use]
     pub fn new(capacity: usize) -> TxBatch {
-        TxBatch { packets: Vec::with_capacity(capacity), capacity }
+        TxBatch { packets: Vec::with_capacity(capacity), capacity, limit: capacity }
     }
     /// Packets that still fit.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.capacity - self.packets.len()
+        self.limit - self.packets.len()
+    }
+    /// Leaves room for `packets` at most, until [`TxBatch::end_turn`].
+    pub(crate) fn begin_turn(&mut self, packets: usize) {
+        self.limit = self.capacity.min(self.packets.len() + packets);
+    }
+    /// All room again.
+    pub(crate) fn end_turn(&mut self) {
+        self.limit = self.capacity;
     }
     /// Adds one. Panics when there is no room (the caller asks `room` first).
     pub fn push(&mut self, packet: Transmit) {
-        assert!(self.packets.len() < self.capacity, "transmit batch overrun");
+        assert!(self.packets.len() < self.limit, "transmit batch overrun");
         self.packets.push(packet);
     }
     /// The packets, in order.

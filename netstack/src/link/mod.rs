@@ -5,10 +5,23 @@
 //! placed.
 
 mod batch;
+#[cfg(test)]
+mod conformance;
+mod faulty;
+mod loopback;
+mod pcap;
 mod ring;
+mod run;
+mod sys;
+mod trailer;
+mod udp;
 
 pub use batch::{Trailer, Transmit, TxBatch};
+pub use faulty::{Faults, FaultyLink, Injected};
+pub use loopback::LoopbackLink;
+pub use pcap::PcapLink;
 pub use ring::{Received, RxRing};
+pub use udp::{UdpCounters, UdpLink};
 
 use memory::Registry;
 use std::io;

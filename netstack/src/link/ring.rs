@@ -48,19 +48,20 @@ impl RxRing {
     pub fn free_slots(&self) -> u32 {
         self.slots - self.used
     }
-    /// Index of the first free slot (they are filled in order).
-    #[must_use]
-    pub fn next_slot(&self) -> u32 {
-        self.used
-    }
-    /// A free slot's memory, to be filled. `ahead` counts from `next_slot`. Panics past the end.
-    pub fn slot_mut(&mut self, ahead: u32) -> &mut [u8] {
-        let start = (self.used + ahead) as usize * self.slot_bytes;
-        &mut self.memory[start..start + self.slot_bytes]
+    /// The free slots' memory, to be filled in order: one `fill` or `skip` follows for each used.
+    pub fn free_slots_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let start = self.used as usize * self.slot_bytes;
+        self.memory[start..].chunks_exact_mut(self.slot_bytes)
     }
     /// Marks the next free slot as holding `packets_len` octets of equal datagrams of
     /// `segment_bytes` each (the last may be shorter). Returns the packets added.
-    pub fn fill(&mut self, packets_len: usize, segment_bytes: usize, from: SocketAddr, ecn: u8) -> usize {
+    pub fn fill(
+        &mut self,
+        packets_len: usize,
+        segment_bytes: usize,
+        from: SocketAddr,
+        ecn: u8,
+    ) -> usize {
         let slot = self.used;
         assert!(slot < self.slots && packets_len <= self.slot_bytes, "ring overrun");
         self.used += 1;
@@ -74,6 +75,11 @@ impl RxRing {
             offset += len;
         }
         self.packets.len() - before
+    }
+    /// Passes over the next free slot: what it holds is no packet.
+    pub fn skip(&mut self) {
+        assert!(self.used < self.slots, "ring overrun");
+        self.used += 1;
     }
     /// The packets, oldest first.
     #[must_use]

@@ -4,10 +4,13 @@
 //! endpoints (an address in every packet, selective repeat). Both are pure machines: inputs never
 //! block and never call back, any interleaving of inputs and polls is legal, time is an argument.
 
+mod facade;
 pub mod native;
 pub mod roce;
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub(crate) use facade::QpMachine;
 
 use crate::Place;
 use crate::cc::CongestionControl;
@@ -101,4 +104,30 @@ pub struct Counters {
     pub invalid_requests_in: u64,
     pub access_errors_in: u64,
     pub stale_in: u64,
+}
+
+impl Counters {
+    /// Each by its name in reports.
+    pub(crate) fn report(&self, report: &mut dyn FnMut(&'static str, u64)) {
+        report("qp.packets_in", self.packets_in);
+        report("qp.packets_out", self.packets_out);
+        report("qp.payload_bytes_in", self.payload_bytes_in);
+        report("qp.payload_bytes_out", self.payload_bytes_out);
+        report("qp.acks_in", self.acks_in);
+        report("qp.acks_out", self.acks_out);
+        report("qp.naks_in", self.naks_in);
+        report("qp.naks_out", self.naks_out);
+        report("qp.rnr_naks_in", self.rnr_naks_in);
+        report("qp.rnr_naks_out", self.rnr_naks_out);
+        report("qp.duplicates_in", self.duplicates_in);
+        report("qp.out_of_order_in", self.out_of_order_in);
+        report("qp.retransmitted_packets", self.retransmitted_packets);
+        report("qp.timeouts", self.timeouts);
+        report("qp.probes_out", self.probes_out);
+        report("qp.cnps_in", self.cnps_in);
+        report("qp.ecn_marks_in", self.ecn_marks_in);
+        report("qp.invalid_requests_in", self.invalid_requests_in);
+        report("qp.access_errors_in", self.access_errors_in);
+        report("qp.stale_in", self.stale_in);
+    }
 }

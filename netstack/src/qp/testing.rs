@@ -13,7 +13,8 @@ use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use verbs::{
-    QpAttr, QpCaps, QpNum, ReceiveQueue, RecvWr, Remote, SendOp, SendWr, SgeList, Wc, WcStatus, WrFlags,
+    QpAttr, QpCaps, QpNum, ReceiveQueue, RecvWr, Remote, SendOp, SendWr, SgeList, Wc, WcStatus,
+    WrFlags,
 };
 
 /// What the world needs of a transport beyond [`Machine`].
@@ -240,7 +241,7 @@ pub(crate) fn address(index: usize) -> SocketAddr {
 
 /// The queue pair number of a side.
 pub(crate) fn qpn(index: usize) -> QpNum {
-    QpNum::new(0x11 + if index == 0 { 0 } else { 1 })
+    QpNum::new(if index == 0 { 0x11 } else { 0x12 })
 }
 
 /// A side's configuration.

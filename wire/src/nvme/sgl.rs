@@ -61,13 +61,14 @@ impl Sgl {
     /// No data.
     pub const EMPTY: Self = Self::DataBlock { addr: 0, len: 0 };
 
-    /// Reads a descriptor. One with reserved octets set is [`Self::Other`].
+    /// Reads a descriptor. Reserved octets are ignored: Linux's host leaves octets of an earlier
+    /// command's key there when it describes data in the capsule. (The entry itself keeps them.)
     #[inline]
     #[must_use]
     pub fn decode(octets: &[u8; Self::LEN]) -> Self {
         let word = get::<Le64, _>(octets, 0);
         let len = get::<Le32, _>(octets, 8);
-        let sgl = match octets[TYPE] {
+        match octets[TYPE] {
             DATA_BLOCK => Self::DataBlock { addr: word, len },
             IN_CAPSULE => Self::InCapsule { offset: word, len },
             kind @ (KEYED | KEYED_INVALIDATE) => Self::Keyed {
@@ -78,8 +79,7 @@ impl Sgl {
             },
             TRANSPORT => Self::Transport { len },
             _ => Self::Other(*octets),
-        };
-        if sgl.encode() == *octets { sgl } else { Self::Other(*octets) }
+        }
     }
 
     /// The octets. Panics when the length of a keyed descriptor exceeds 24 bits.

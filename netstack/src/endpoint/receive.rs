@@ -1,0 +1,166 @@
+//! Where a received packet goes.
+
+use super::context::QpContext;
+use super::{Drop, Endpoint, QpMachine};
+use crate::Place;
+use crate::qp::{Cx, Machine};
+use std::net::SocketAddr;
+use std::time::Instant;
+use wire::roce::native::{NATIVE_HEADER_LEN, NativePacket};
+use wire::roce::{Bth, ICRC_LEN, Icrc, Opcode, Packet, ParseError, QKey, QpNum};
+
+/// ECN: congestion experienced. Source: RFC 3168, section 5.
+const CONGESTION_EXPERIENCED: u8 = 3;
+
+impl Endpoint {
+    /// A datagram arrived: BTH first, CRC last if the wire mode has one. Whatever is wrong with it
+    /// is counted and changes nothing.
+    pub fn handle_packet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        ecn: u8,
+        octets: &[u8],
+        place: &mut dyn Place,
+    ) {
+        if let Err(reason) = self.demux(now, from, ecn, octets, place) {
+            self.drops.count(reason);
+        }
+    }
+
+    fn demux(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        ecn: u8,
+        octets: &[u8],
+        place: &mut dyn Place,
+    ) -> Result<(), Drop> {
+        let head: &[u8; Bth::LEN] = octets.first_chunk().ok_or(Drop::Truncated)?;
+        let bth = Bth::decode(head).ok_or(Drop::UnknownOpcode)?;
+        if bth.pkey.0 & 0x7fff != 0x7fff {
+            return Err(Drop::PKey);
+        }
+        if bth.dest_qp == QpNum::GSI || bth.opcode.has_deth() {
+            return self.handle_datagram(now, from, octets);
+        }
+        let key = bth.dest_qp.get();
+        let qp = self.qps.get(key).ok_or(Drop::UnknownQp)?;
+        if !qp.source.admits(from) {
+            return Err(Drop::WrongSource);
+        }
+        let machine = qp.machine.as_ref().ok_or(Drop::NotReady)?;
+        if bth.opcode == Opcode::Cnp {
+            self.qp_counters.cnps_in += 1;
+            self.run(key, now, place, |machine, _| machine.handle_cnp(now));
+            return Ok(());
+        }
+        if machine.is_native() != bth.opcode.is_native() {
+            return Err(Drop::WrongMode);
+        }
+        let is_marked = ecn == CONGESTION_EXPERIENCED;
+        if bth.opcode.is_native() {
+            let packet = native_packet(qp, octets, is_marked)?;
+            self.note_peer_ready(key, now);
+            self.run(key, now, place, |machine, cx| handle_native(machine, cx, &packet));
+        } else {
+            let packet = Packet::parse(octets, true).map_err(reason)?;
+            self.note_peer_ready(key, now);
+            if is_marked || bth.fecn {
+                self.notify_congestion(key, now);
+            }
+            self.run(key, now, place, |machine, cx| handle_roce(machine, cx, &packet));
+        }
+        Ok(())
+    }
+
+    /// For queue pair 1: connection management. Other datagrams have no receiver here.
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        octets: &[u8],
+    ) -> Result<(), Drop> {
+        let packet = Packet::parse(octets, true).map_err(reason)?;
+        let deth = packet.ext.deth.ok_or(Drop::BadDatagram)?;
+        if packet.bth.dest_qp != QpNum::GSI || deth.qkey != QKey::GSI {
+            return Err(Drop::BadDatagram);
+        }
+        self.cm.handle_mad(now, from, packet.payload);
+        self.take_notices(now);
+        Ok(())
+    }
+
+    /// Data from the peer of a connection that was accepted says what its RTU says.
+    #[inline]
+    fn note_peer_ready(&mut self, key: u32, now: Instant) {
+        let waiting = self.qps.get(key).filter(|qp| qp.is_cm && !qp.may_transmit);
+        if let Some(id) = waiting.and_then(|qp| qp.connection) {
+            self.cm.handle_data(now, id);
+            self.take_notices(now);
+        }
+    }
+
+    /// A marked packet of a RoCEv2 connection: its sender hears of it, but not of each.
+    ///
+    /// Source: IBTA Annex A17, "Congestion notification"; the interval is DCQCN's.
+    #[cold]
+    fn notify_congestion(&mut self, key: u32, now: Instant) {
+        self.qp_counters.ecn_marks_in += 1;
+        let interval = self.config.timers.cnp_interval;
+        let Some(qp) = self.qps.get_mut(key) else { return };
+        let Some(attr) = qp.attr.filter(|_| qp.next_cnp.is_none_or(|at| at <= now)) else {
+            return;
+        };
+        qp.next_cnp = Some(now + interval);
+        self.cnps.push_back((attr.dest, attr.dest_qp));
+    }
+}
+
+/// Parses a native packet, checks its CRC, and notes the IP header's mark in its BTH.
+fn native_packet<'p>(
+    qp: &QpContext,
+    octets: &'p [u8],
+    is_marked: bool,
+) -> Result<NativePacket<'p>, Drop> {
+    let mut packet = NativePacket::parse(octets, qp.has_native_crc).map_err(reason)?;
+    if qp.has_native_crc && !is_intact(octets) {
+        return Err(Drop::BadCrc);
+    }
+    if is_marked {
+        match &mut packet {
+            NativePacket::Data { header, .. } => header.bth.fecn = true,
+            NativePacket::Ack(ack) => ack.bth.fecn = true,
+        }
+    }
+    Ok(packet)
+}
+
+fn is_intact(octets: &[u8]) -> bool {
+    let Some((body, crc)) = octets.split_last_chunk::<ICRC_LEN>() else { return false };
+    let Some((headers, payload)) = body.split_at_checked(NATIVE_HEADER_LEN) else { return false };
+    let mut icrc = Icrc::native(headers);
+    icrc.update(payload);
+    icrc.finish() == *crc
+}
+
+fn handle_native(machine: &mut QpMachine, cx: &mut Cx<'_>, packet: &NativePacket<'_>) {
+    if let QpMachine::Native(machine) = machine {
+        machine.handle_packet(cx, packet);
+    }
+}
+
+fn handle_roce(machine: &mut QpMachine, cx: &mut Cx<'_>, packet: &Packet<'_>) {
+    if let QpMachine::Roce(machine) = machine {
+        machine.handle_packet(cx, packet);
+    }
+}
+
+fn reason(error: ParseError) -> Drop {
+    match error {
+        ParseError::Truncated => Drop::Truncated,
+        ParseError::UnknownOpcode => Drop::UnknownOpcode,
+        ParseError::WrongMode => Drop::WrongMode,
+        _ => Drop::Malformed,
+    }
+}

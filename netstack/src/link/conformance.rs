@@ -1,0 +1,151 @@
+//! What every link must do, run over each implementation (tests only).
+
+use super::{Link, RxRing, Trailer, Transmit, TxBatch};
+use memory::{Access, Lkey, Mr, Region, Registry, Sge};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use verbs::SgeList;
+use wire::roce::{Header, Opcode, Psn, QpNum};
+
+/// A host: registered memory with a pattern in it.
+pub(crate) struct Host {
+    pub(crate) registry: Registry,
+    pub(crate) mr: Mr,
+}
+
+impl Host {
+    pub(crate) fn new() -> Host {
+        let region = Region::allocate(1 << 20).unwrap();
+        let pattern: Vec<u8> = (0..1_u32 << 20).map(|i| ((i * 31) >> 3).to_le_bytes()[0]).collect();
+        region.write(0, &pattern);
+        let mut registry = Registry::new(8, 7);
+        let mr = registry.register(&region, Access::LOCAL_WRITE).unwrap();
+        Host { registry, mr }
+    }
+    pub(crate) fn sge(&self, offset: u64, length: u32) -> Sge {
+        Sge { addr: self.mr.addr + offset, length, lkey: self.mr.lkey }
+    }
+    fn octets(&self, sge: Sge) -> Vec<u8> {
+        let mut out = vec![0; sge.length as usize];
+        self.registry.local(sge, Access::LOCAL_READ).unwrap().read(&mut out);
+        out
+    }
+}
+
+/// A packet that carries `tag` in its destination queue pair.
+pub(crate) fn packet(to: SocketAddr, tag: u8, payload: &[Sge], trailer: Trailer) -> Transmit {
+    let len: u32 = payload.iter().map(|sge| sge.length).sum();
+    let pad = u8::try_from(len.wrapping_neg() & 3).unwrap();
+    let header =
+        Header::new(Opcode::SendOnly, QpNum::new(u32::from(tag)), Psn::ZERO).emit(len as usize);
+    Transmit { to, header, payload: SgeList::from_slice(payload), pad, trailer }
+}
+
+/// The tag of a received packet.
+pub(crate) fn tag_of(octets: &[u8]) -> u8 {
+    octets[7]
+}
+
+/// Receives until `count` packets came or a second passed; returns their octets.
+pub(crate) fn receive<L: Link>(link: &mut L, ring: &mut RxRing, count: usize) -> Vec<Vec<u8>> {
+    let until = Instant::now() + Duration::from_secs(1);
+    let mut out = Vec::new();
+    while out.len() < count && Instant::now() < until {
+        link.rx_burst(ring).unwrap();
+        out.extend(ring.packets().iter().map(|p| ring.octets(p).to_vec()));
+        ring.recycle();
+    }
+    out
+}
+
+/// The suite. `a` and `b` reach each other.
+pub(crate) fn conforms<L: Link>(mut a: L, mut b: L) {
+    arrives_whole_and_in_order(&mut a, &mut b);
+    arrives_whole_and_in_order(&mut b, &mut a);
+    a_bad_key_drops_only_its_packet(&mut a, &mut b);
+    a_full_ring_keeps_the_rest(&mut a, &mut b);
+    names_the_sender(&mut a, &mut b);
+}
+
+/// What a packet's octets must be up to its CRC.
+fn expected(host: &Host, packet: &Transmit) -> Vec<u8> {
+    let mut out = packet.header.as_slice().to_vec();
+    packet.payload.iter().for_each(|sge| out.extend(host.octets(*sge)));
+    out.resize(out.len() + usize::from(packet.pad), 0);
+    out
+}
+
+fn arrives_whole_and_in_order<L: Link>(a: &mut L, b: &mut L) {
+    let host = Host::new();
+    let to = b.caps().local;
+    let mut packets = Vec::new();
+    for at in 0..20_u8 {
+        let offset = u64::from(at) * 4096;
+        packets.push(packet(to, at, &[host.sge(offset, 4096)], Trailer::None));
+    }
+    packets.push(packet(to, 20, &[host.sge(5, 13), host.sge(9000, 700)], Trailer::NativeCrc));
+    packets.push(packet(to, 21, &[], Trailer::Icrc));
+    packets.push(packet(to, 22, &[host.sge(0, 3)], Trailer::Icrc));
+    packets.push(packet(to, 23, &[], Trailer::None));
+    let mut batch = TxBatch::new(64);
+    packets.iter().for_each(|p| batch.push(p.clone()));
+    assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), packets.len());
+    assert!(batch.packets().is_empty(), "a batch is emptied");
+
+    let mut ring = RxRing::new(4, 1 << 16);
+    let got = receive(b, &mut ring, packets.len());
+    assert_eq!(got.len(), packets.len());
+    for (packet, octets) in packets.iter().zip(&got) {
+        assert_eq!(octets.len(), packet.wire_len());
+        assert!(octets.starts_with(&expected(&host, packet)));
+    }
+    assert_eq!(b.rx_burst(&mut ring).unwrap(), 0, "nothing else arrives");
+    assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 0, "an empty batch is fine");
+}
+
+fn a_bad_key_drops_only_its_packet<L: Link>(a: &mut L, b: &mut L) {
+    let host = Host::new();
+    let to = b.caps().local;
+    let bad = Sge { lkey: Lkey(host.mr.lkey.0 ^ 1), ..host.sge(0, 64) };
+    let mut batch = TxBatch::new(3);
+    batch.push(packet(to, 1, &[host.sge(0, 64)], Trailer::None));
+    batch.push(packet(to, 2, &[bad], Trailer::None));
+    batch.push(packet(to, 3, &[host.sge(0, 64)], Trailer::None));
+    assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 2);
+    let got = receive(b, &mut RxRing::new(4, 1 << 16), 2);
+    assert_eq!(got.iter().map(|octets| tag_of(octets)).collect::<Vec<_>>(), [1, 3]);
+}
+
+fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
+    let host = Host::new();
+    let mut batch = TxBatch::new(8);
+    for at in 0..8_u8 {
+        // Growing sizes: each a message of its own.
+        let payload = host.sge(0, 100 + u32::from(at));
+        batch.push(packet(b.caps().local, at, &[payload], Trailer::None));
+    }
+    a.tx_burst(&mut batch, &host.registry).unwrap();
+    let mut ring = RxRing::new(2, 1 << 16);
+    let until = Instant::now() + Duration::from_secs(1);
+    while ring.free_slots() > 0 && Instant::now() < until {
+        b.rx_burst(&mut ring).unwrap();
+    }
+    assert_eq!(b.rx_burst(&mut ring).unwrap(), 0, "a full ring takes nothing");
+    let held: Vec<u8> = ring.packets().iter().map(|p| tag_of(ring.octets(p))).collect();
+    ring.recycle();
+    let mut all = held;
+    let rest = 8 - all.len();
+    all.extend(receive(b, &mut ring, rest).iter().map(|octets| tag_of(octets)));
+    assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+fn names_the_sender<L: Link>(a: &mut L, b: &mut L) {
+    let host = Host::new();
+    let mut batch = TxBatch::new(1);
+    batch.push(packet(b.caps().local, 9, &[], Trailer::None));
+    a.tx_burst(&mut batch, &host.registry).unwrap();
+    let mut ring = RxRing::new(1, 1 << 16);
+    let until = Instant::now() + Duration::from_secs(1);
+    while b.rx_burst(&mut ring).unwrap() == 0 && Instant::now() < until {}
+    assert_eq!(ring.packets()[0].from, a.caps().local);
+}

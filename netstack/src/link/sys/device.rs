@@ -1,0 +1,81 @@
+//! The MTU of the device that owns an address.
+
+use std::ffi::CStr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// MTU in octets of the device whose address or prefix contains `local` (127.0.0.2 belongs to the
+/// loopback device through its /8). `None`: no device has it.
+///
+/// Errors: what `getifaddrs` says.
+pub(crate) fn mtu_of(local: IpAddr) -> io::Result<Option<u32>> {
+    let mut head: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: `head` receives a list that is freed below.
+    if unsafe { libc::getifaddrs(&raw mut head) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut found = None;
+    let mut at = head;
+    while !at.is_null() && found.is_none() {
+        // SAFETY: a node of the list, which lives until freeifaddrs; its pointers are null or valid.
+        let node = unsafe { &*at };
+        if owns(node, local) {
+            // SAFETY: the name is a NUL-terminated string of the same list.
+            let name = unsafe { CStr::from_ptr(node.ifa_name) };
+            found = name.to_str().ok().and_then(mtu_by_name);
+        }
+        at = node.ifa_next;
+    }
+    // SAFETY: the list that getifaddrs made, freed once; no reference to it is left.
+    unsafe { libc::freeifaddrs(head) };
+    Ok(found)
+}
+
+fn mtu_by_name(name: &str) -> Option<u32> {
+    std::fs::read_to_string(format!("/sys/class/net/{name}/mtu")).ok()?.trim().parse().ok()
+}
+
+fn owns(node: &libc::ifaddrs, local: IpAddr) -> bool {
+    let loopback = node.ifa_flags & libc::IFF_LOOPBACK.cast_unsigned() != 0;
+    match (ip(node.ifa_addr), ip(node.ifa_netmask), local) {
+        (Some(IpAddr::V4(addr)), Some(IpAddr::V4(mask)), IpAddr::V4(local)) => {
+            // Only the loopback device answers for a whole prefix.
+            addr == local || loopback && (addr.to_bits() ^ local.to_bits()) & mask.to_bits() == 0
+        }
+        (Some(addr), _, local) => addr == local,
+        (None, ..) => false,
+    }
+}
+
+fn ip(addr: *const libc::sockaddr) -> Option<IpAddr> {
+    if addr.is_null() {
+        return None;
+    }
+    // SAFETY: a sockaddr of the ifaddrs list; its family says how long it is.
+    let family = i32::from(unsafe { (*addr).sa_family });
+    if family == libc::AF_INET {
+        // SAFETY: AF_INET says that this is a sockaddr_in.
+        let v4 = unsafe { addr.cast::<libc::sockaddr_in>().read_unaligned() };
+        return Some(IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr))));
+    }
+    if family == libc::AF_INET6 {
+        // SAFETY: AF_INET6 says that this is a sockaddr_in6.
+        let v6 = unsafe { addr.cast::<libc::sockaddr_in6>().read_unaligned() };
+        return Some(IpAddr::V6(Ipv6Addr::from(v6.sin6_addr.s6_addr)));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: any address of 127/8 finds the loopback device, and an address of nobody finds none.
+    #[test]
+    fn loopback_prefix_is_found() {
+        let lo = mtu_of("127.0.0.1".parse().unwrap()).unwrap();
+        assert!(lo.is_some_and(|mtu| mtu >= 1500));
+        assert_eq!(mtu_of("127.9.8.7".parse().unwrap()).unwrap(), lo);
+        assert_eq!(mtu_of("192.0.2.77".parse().unwrap()).unwrap(), None);
+    }
+}

@@ -1,0 +1,37 @@
+//! The machine's own clock: microseconds since it first saw the time.
+
+use std::time::{Duration, Instant};
+
+/// Time 0 is one second before the first `Instant` seen, so that differences never go below it.
+const START_US: u64 = 1_000_000;
+
+/// Microseconds from `Instant`s.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    base: Option<Instant>,
+}
+
+impl Clock {
+    /// Sets the base at the first call.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.base.get_or_insert(now);
+    }
+    /// Microseconds at `now`; before [`Clock::start`] the start.
+    pub(super) fn us(&self, now: Instant) -> u64 {
+        let passed = self.base.map_or(Duration::ZERO, |base| now.saturating_duration_since(base));
+        START_US + passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros())
+    }
+    /// The first `Instant` at which the clock reads `us`.
+    ///
+    /// Panics before [`Clock::start`]: no timer runs then.
+    pub(super) fn at(&self, us: u64) -> Instant {
+        let base = self.base.expect("a timer runs, so the clock was started");
+        base + Duration::from_micros(us.saturating_sub(START_US))
+    }
+    /// What travels: the low 32 bits.
+    pub(super) fn stamp(us: u64) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "a clock modulo 2^32")]
+        let stamp = us as u32;
+        stamp
+    }
+}

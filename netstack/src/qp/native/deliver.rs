@@ -1,0 +1,453 @@
+//! Placement at arrival, delivery in order.
+//!
+//! A packet's payload is placed as soon as it arrives, whatever is missing before it. What others
+//! can see (completions, invalidation, atomics, answers) happens in the order of the packets.
+
+use super::NativeMachine;
+use super::psn::WINDOW;
+use super::reads::Answered;
+use super::receiver::{Arrival, Early};
+use crate::qp::Cx;
+use memory::{Access, AccessError, Rkey, Sge};
+use std::collections::VecDeque;
+use verbs::{ReceiveQueue, RecvWr, Wc, WcOpcode, WcStatus};
+use wire::roce::native::{NativeFlags, NativeHeader};
+use wire::roce::{NakCode, Opcode};
+
+/// Why a packet cannot be delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fault {
+    /// The peer may not reach that memory.
+    Access,
+    /// The peer's request makes no sense here.
+    Invalid,
+    /// The message does not fit the receive.
+    TooLong,
+    /// The receive's own memory is not reachable: the fault of this host.
+    ReceiveMemory,
+    /// The peer's invalidate names no valid key.
+    Invalidate,
+    /// The landing place of a READ is not reachable: the fault of this host.
+    LandingMemory,
+    /// The peer's answer does not fit the question.
+    BadAnswer,
+}
+
+impl Fault {
+    /// What the peer is told.
+    pub(super) fn nak(self) -> NakCode {
+        match self {
+            Fault::Access => NakCode::RemoteAccess,
+            Fault::Invalid | Fault::TooLong | Fault::BadAnswer => NakCode::InvalidRequest,
+            Fault::ReceiveMemory | Fault::Invalidate | Fault::LandingMemory => {
+                NakCode::RemoteOperational
+            }
+        }
+    }
+    /// How the receive at hand completes.
+    pub(super) fn receive_status(self) -> WcStatus {
+        match self {
+            Fault::TooLong => WcStatus::LocLenErr,
+            Fault::ReceiveMemory => WcStatus::LocProtErr,
+            Fault::Access
+            | Fault::Invalid
+            | Fault::Invalidate
+            | Fault::LandingMemory
+            | Fault::BadAnswer => WcStatus::WrFlushErr,
+        }
+    }
+    /// How the oldest send of this side completes.
+    pub(super) fn send_status(self) -> WcStatus {
+        match self {
+            Fault::LandingMemory => WcStatus::LocProtErr,
+            Fault::BadAnswer => WcStatus::BadRespErr,
+            Fault::Access
+            | Fault::Invalid
+            | Fault::TooLong
+            | Fault::ReceiveMemory
+            | Fault::Invalidate => WcStatus::WrFlushErr,
+        }
+    }
+}
+
+/// Why a packet was not placed.
+enum Unplaced {
+    /// No receive is posted: dropped, as if it had not arrived.
+    NotReady,
+    Fault(Fault),
+}
+
+impl From<Fault> for Unplaced {
+    fn from(fault: Fault) -> Unplaced {
+        Unplaced::Fault(fault)
+    }
+}
+
+/// Receives that were taken for messages whose turn has not come, by number.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    taken: VecDeque<RecvWr>,
+    /// Number of the message that takes the next receive, 24 bits.
+    base: u32,
+    /// Octets of the current message that were delivered.
+    progress: u32,
+}
+
+impl Inbound {
+    pub(super) fn new() -> Inbound {
+        Inbound { taken: VecDeque::with_capacity(4), base: 0, progress: 0 }
+    }
+    /// The receive of message `msn`, taken from `receives` with all before it.
+    fn receive(&mut self, receives: &mut ReceiveQueue, msn: u32) -> Result<&RecvWr, Unplaced> {
+        let steps = msn.wrapping_sub(self.base) & 0xff_ffff;
+        if u64::from(steps) >= WINDOW {
+            return Err(Fault::Invalid.into());
+        }
+        let steps = steps as usize;
+        while self.taken.len() <= steps {
+            self.taken.push_back(receives.take().ok_or(Unplaced::NotReady)?);
+        }
+        Ok(&self.taken[steps])
+    }
+    /// The receive of the message whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<RecvWr> {
+        let wr = self.taken.pop_front()?;
+        self.base = (self.base + 1) & 0xff_ffff;
+        Some(wr)
+    }
+}
+
+impl NativeMachine {
+    /// A data packet: place it, then deliver all whose turn it is.
+    pub(super) fn on_data(&mut self, cx: &mut Cx<'_>, header: &NativeHeader, payload: &[u8]) {
+        let now = self.clock.us(cx.now);
+        let (psn, arrival) = self.receiver.classify(header.bth.psn);
+        match arrival {
+            Arrival::Duplicate => {
+                cx.counters.duplicates_in += 1;
+                return self.receiver.ask();
+            }
+            Arrival::Beyond => {
+                cx.counters.stale_in += 1;
+                return;
+            }
+            Arrival::Next | Arrival::Early => {}
+        }
+        if self.poison.is_some() {
+            return;
+        }
+        let fault = match self.place(cx, psn, header, payload) {
+            Ok(()) => None,
+            Err(Unplaced::Fault(fault)) => Some(fault),
+            Err(Unplaced::NotReady) => return self.receiver.refuse(psn),
+        };
+        cx.counters.payload_bytes_in += payload.len() as u64;
+        self.receiver.owe(now, payload.len(), header.bth.ack_req);
+        let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if arrival == Arrival::Early {
+            cx.counters.out_of_order_in += 1;
+            let header = *header;
+            return self.receiver.keep(psn, Early { header, payload_len, fault });
+        }
+        if !self.deliver_or_poison(cx, header, payload_len, fault) {
+            return;
+        }
+        while let Some(early) = self.receiver.take_next() {
+            if !self.deliver_or_poison(cx, &early.header, early.payload_len, early.fault) {
+                return;
+            }
+        }
+    }
+
+    /// False: the stream ends at this packet.
+    fn deliver_or_poison(
+        &mut self,
+        cx: &mut Cx<'_>,
+        header: &NativeHeader,
+        payload_len: u32,
+        fault: Option<Fault>,
+    ) -> bool {
+        let outcome = fault.map_or_else(|| self.deliver(cx, header, payload_len), Err);
+        match outcome {
+            Ok(()) => self.receiver.step(),
+            Err(fault) => self.on_fault(cx, fault),
+        }
+        outcome.is_ok()
+    }
+
+    fn place(
+        &mut self,
+        cx: &mut Cx<'_>,
+        psn: u64,
+        h: &NativeHeader,
+        payload: &[u8],
+    ) -> Result<(), Unplaced> {
+        match h.bth.opcode {
+            Opcode::NativeSend => {
+                let receive = self.inbound.receive(cx.receives, h.msn.get())?;
+                if h.flags.contains(NativeFlags::IMMEDIATE_MESSAGE) {
+                    return Ok(place_local(cx, receive, 0, h.tail.as_slice())?);
+                }
+                if u64::from(h.message_len) > receive.capacity() {
+                    return Err(Fault::TooLong.into());
+                }
+                Ok(place_local(cx, receive, h.addr, payload)?)
+            }
+            Opcode::NativeWrite => self.place_write(cx, psn, h, payload),
+            Opcode::NativeReadResponse | Opcode::NativeAtomicResponse => {
+                Ok(self.place_answer(cx, h, payload)?)
+            }
+            Opcode::NativeReadRequest | Opcode::NativeAtomicRequest => Ok(()),
+            _ => Err(Fault::Invalid.into()),
+        }
+    }
+
+    /// A WRITE's payload, and the message in its header. Nothing is placed when no receive is
+    /// there for the message: the packet will come again.
+    fn place_write(
+        &mut self,
+        cx: &mut Cx<'_>,
+        psn: u64,
+        h: &NativeHeader,
+        payload: &[u8],
+    ) -> Result<(), Unplaced> {
+        let message = h.flags.contains(NativeFlags::IMMEDIATE_MESSAGE);
+        if message || h.flags.contains(NativeFlags::IMMEDIATE_DATA) {
+            let receive = self.inbound.receive(cx.receives, h.msn.get())?;
+            if message {
+                place_local(cx, receive, 0, h.tail.as_slice())?;
+            }
+        }
+        if payload.is_empty() {
+            return Ok(());
+        }
+        let len = u32::try_from(payload.len()).map_err(|_| Fault::Invalid)?;
+        let span = cx.memory.remote(Rkey(h.rkey), h.addr, len, Access::REMOTE_WRITE);
+        let span = span.map_err(|_| Fault::Access)?;
+        if self.receiver.later(psn).next().is_none() {
+            cx.place.place(span, payload);
+            return Ok(());
+        }
+        // A late WRITE must not undo one that was posted after it and came first.
+        let newer = |at: u64| {
+            let writes = self.receiver.later(psn).filter(|early| {
+                early.header.bth.opcode == Opcode::NativeWrite && early.header.rkey == h.rkey
+            });
+            writes.fold(Run { covered: false, len: u64::MAX }, |run, early| {
+                run.with(at, early.header.addr, u64::from(early.payload_len))
+            })
+        };
+        place_around(cx, h, payload, newer);
+        Ok(())
+    }
+
+    fn place_answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        h: &NativeHeader,
+        payload: &[u8],
+    ) -> Result<(), Fault> {
+        let seq = self.asked.find(h.msn.get()).ok_or(Fault::BadAnswer)?;
+        let work = self.queue.get(seq).ok_or(Fault::BadAnswer)?;
+        let atomic = !matches!(work.wr.op, verbs::SendOp::RdmaRead(_));
+        if atomic != (h.bth.opcode == Opcode::NativeAtomicResponse) {
+            return Err(Fault::BadAnswer);
+        }
+        let original = h.tail.operands().0.to_ne_bytes();
+        let (at, octets) = if atomic { (0, &original[..]) } else { (h.addr, payload) };
+        let end = at.checked_add(octets.len() as u64).ok_or(Fault::BadAnswer)?;
+        if end > u64::from(work.len) {
+            return Err(Fault::BadAnswer);
+        }
+        scatter(cx, &work.wr.sges, at, octets).map_err(|_| Fault::LandingMemory)
+    }
+
+    /// The packet's turn has come, and it was placed.
+    fn deliver(&mut self, cx: &mut Cx<'_>, h: &NativeHeader, len: u32) -> Result<(), Fault> {
+        match h.bth.opcode {
+            Opcode::NativeSend | Opcode::NativeWrite => self.deliver_message(cx, h, len),
+            Opcode::NativeReadRequest => self.deliver_read(cx, h),
+            Opcode::NativeAtomicRequest => self.deliver_atomic(cx, h),
+            Opcode::NativeReadResponse => self.deliver_answer(h, len),
+            Opcode::NativeAtomicResponse => self.deliver_answer(h, 8),
+            _ => Err(Fault::Invalid),
+        }
+    }
+
+    fn deliver_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        h: &NativeHeader,
+        len: u32,
+    ) -> Result<(), Fault> {
+        let send = h.bth.opcode == Opcode::NativeSend;
+        let done = self.inbound.progress.checked_add(len).ok_or(Fault::Invalid)?;
+        let last = h.flags.contains(NativeFlags::LAST);
+        let first = self.inbound.progress == 0;
+        let starts = h.flags.contains(NativeFlags::FIRST) == first;
+        let placed_in_order = !send || h.addr == u64::from(self.inbound.progress);
+        let ends = if last { done == h.message_len } else { done < h.message_len && len > 0 };
+        if !(starts && ends && placed_in_order) {
+            return Err(Fault::Invalid);
+        }
+        self.inbound.progress = if last { 0 } else { done };
+        if !last {
+            return Ok(());
+        }
+        if h.flags.contains(NativeFlags::IMMEDIATE_MESSAGE) {
+            let len = u32::try_from(h.tail.as_slice().len()).map_err(|_| Fault::Invalid)?;
+            self.complete_receive(cx, h, WcOpcode::Recv, len)
+        } else if send {
+            self.complete_receive(cx, h, WcOpcode::Recv, done)
+        } else if h.flags.contains(NativeFlags::IMMEDIATE_DATA) {
+            self.complete_receive(cx, h, WcOpcode::RecvRdmaWithImm, done)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn complete_receive(
+        &mut self,
+        cx: &mut Cx<'_>,
+        h: &NativeHeader,
+        opcode: WcOpcode,
+        byte_len: u32,
+    ) -> Result<(), Fault> {
+        if h.msn.get() != self.inbound.base {
+            return Err(Fault::Invalid);
+        }
+        let invalidated = h.flags.contains(NativeFlags::INVALIDATE).then_some(Rkey(h.invalidate));
+        if let Some(rkey) = invalidated {
+            cx.memory.invalidate(rkey).map_err(|_| Fault::Invalidate)?;
+        }
+        let wr = self.inbound.pop().ok_or(Fault::Invalid)?;
+        let imm = h.flags.contains(NativeFlags::IMMEDIATE_DATA);
+        cx.wcs.push(Wc {
+            wr_id: wr.wr_id,
+            status: WcStatus::Success,
+            opcode,
+            byte_len,
+            qp: self.qpn,
+            imm: imm.then(|| u32::from_be_bytes(h.immediate.0)),
+            invalidated,
+            solicited: h.flags.contains(NativeFlags::SOLICITED),
+        });
+        Ok(())
+    }
+
+    fn deliver_read(&mut self, cx: &mut Cx<'_>, h: &NativeHeader) -> Result<(), Fault> {
+        if self.answers.is_full() || h.message_len > 1 << 31 {
+            return Err(Fault::Invalid);
+        }
+        let (addr, rkey) = (h.addr, Rkey(h.rkey));
+        if h.message_len > 0 {
+            let span = cx.memory.remote(rkey, addr, h.message_len, Access::REMOTE_READ);
+            span.map_err(|_| Fault::Access)?;
+        }
+        self.answers.push(Answered::Read { addr, rkey }, h.msn.get(), h.message_len);
+        Ok(())
+    }
+
+    fn deliver_atomic(&mut self, cx: &mut Cx<'_>, h: &NativeHeader) -> Result<(), Fault> {
+        if self.answers.is_full() {
+            return Err(Fault::Invalid);
+        }
+        let (operand, compare) = h.tail.operands();
+        let add = h.flags.contains(NativeFlags::FENCE);
+        let change = |old: u64| match (add, old == compare) {
+            (true, _) => old.wrapping_add(operand),
+            (false, true) => operand,
+            (false, false) => old,
+        };
+        let original = cx.memory.atomic(Rkey(h.rkey), h.addr, change).map_err(|e| match e {
+            AccessError::Misaligned => Fault::Invalid,
+            AccessError::BadKey | AccessError::OutOfBounds | AccessError::Denied => Fault::Access,
+        })?;
+        self.answers.push(Answered::Atomic { original }, h.msn.get(), 8);
+        Ok(())
+    }
+
+    fn deliver_answer(&mut self, h: &NativeHeader, len: u32) -> Result<(), Fault> {
+        let seq = self.asked.oldest(h.msn.get()).ok_or(Fault::BadAnswer)?;
+        let work = self.queue.get(seq).ok_or(Fault::BadAnswer)?;
+        let done = work.landed.checked_add(len).ok_or(Fault::BadAnswer)?;
+        let last = h.flags.contains(NativeFlags::LAST);
+        if h.addr != u64::from(work.landed) || last != (done == work.len) || (len == 0 && !last) {
+            return Err(Fault::BadAnswer);
+        }
+        self.queue.answer(seq, len, last);
+        if last {
+            self.asked.pop();
+        }
+        Ok(())
+    }
+}
+
+/// Places `octets` at `at` of a receive. `TooLong` beyond its end.
+fn place_local(cx: &mut Cx<'_>, receive: &RecvWr, at: u64, octets: &[u8]) -> Result<(), Fault> {
+    let end = at.checked_add(octets.len() as u64).ok_or(Fault::TooLong)?;
+    if end > receive.capacity() {
+        return Err(Fault::TooLong);
+    }
+    scatter(cx, &receive.sges, at, octets).map_err(|_| Fault::ReceiveMemory)
+}
+
+/// Places `octets` into local memory, from octet `at` of the elements on. They must fit.
+fn scatter(cx: &mut Cx<'_>, sges: &[Sge], at: u64, octets: &[u8]) -> Result<(), AccessError> {
+    let (mut skip, mut rest) = (at, octets);
+    for sge in sges {
+        if rest.is_empty() {
+            break;
+        }
+        if skip >= u64::from(sge.length) {
+            skip -= u64::from(sge.length);
+            continue;
+        }
+        let skipped = u32::try_from(skip).map_err(|_| AccessError::OutOfBounds)?;
+        let take = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        let span = cx.memory.local(sge.slice(skipped, take), Access::LOCAL_WRITE)?;
+        let (now, later) = rest.split_at(span.len());
+        cx.place.place(span, now);
+        (skip, rest) = (0, later);
+    }
+    Ok(())
+}
+
+/// Octets from some address on that are all covered by newer WRITEs, or all not.
+#[derive(Clone, Copy)]
+struct Run {
+    covered: bool,
+    len: u64,
+}
+
+impl Run {
+    /// The same, with a WRITE of `len` octets to `start` taken into account. `at`: the address.
+    fn with(self, at: u64, start: u64, len: u64) -> Run {
+        let (skip, ahead) = (at.wrapping_sub(start), start.wrapping_sub(at));
+        if skip < len {
+            let rest = len - skip;
+            Run { covered: true, len: if self.covered { self.len.max(rest) } else { rest } }
+        } else if self.covered || len == 0 {
+            self
+        } else {
+            Run { covered: false, len: self.len.min(ahead) }
+        }
+    }
+}
+
+/// Places a WRITE's payload but for the octets that newer WRITEs have placed already. `newer`
+/// tells about the octets from an address on.
+fn place_around(cx: &mut Cx<'_>, h: &NativeHeader, payload: &[u8], newer: impl Fn(u64) -> Run) {
+    let (mut addr, mut rest) = (h.addr, payload);
+    while !rest.is_empty() {
+        let run = newer(addr);
+        let len = usize::try_from(run.len).unwrap_or(usize::MAX).min(rest.len());
+        let (piece, later) = rest.split_at(len);
+        let octets = u32::try_from(len).unwrap_or(u32::MAX);
+        let span = cx.memory.remote(Rkey(h.rkey), addr, octets, Access::REMOTE_WRITE);
+        if let (false, Ok(span)) = (run.covered, span) {
+            cx.place.place(span, piece);
+        }
+        (addr, rest) = (addr.wrapping_add(len as u64), later);
+    }
+}
