@@ -1,1 +1,36 @@
-//! NVMe-oF target: a pure controller and its reactor
+//! NVMe over Fabrics target: controllers as pure machines, and the reactor that runs them.
+//!
+//! Read first: [`Subsystem`] (what is exported), [`Reactor`] (one polling thread), then `queue` (a
+//! command from its capsule to the acknowledgement of its response), `io` (I/O commands) and
+//! `controller` (everything else that a host may ask). A host's mistake is data, a `Fault` with
+//! the status that Linux nvmet gives; it never panics.
+#![forbid(unsafe_code)]
+
+mod action;
+mod config;
+mod controller;
+mod disk;
+mod fault;
+mod identity;
+mod io;
+mod queue;
+mod reactor;
+mod slab;
+mod subsystem;
+
+pub use config::Config;
+pub use controller::ControllerKind;
+pub use disk::DiskStats;
+pub use identity::NamespaceIds;
+pub use reactor::{ConnectionInfo, Counters, Reactor, SpinBudget, Turn};
+pub use subsystem::{DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Subsystem};
+
+/// The one place where tests take the time from a clock: any start will do.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests need some instant to count from")]
+fn test_clock() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+#[cfg(test)]
+mod tests;

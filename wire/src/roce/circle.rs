@@ -93,3 +93,7 @@ circle24! {
     /// Message sequence number, 24 bits.
     Msn
 }
+
+#[cfg(test)]
+#[path = "circle_tests.rs"]
+mod tests;

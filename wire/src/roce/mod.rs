@@ -23,3 +23,7 @@ pub use packet::{Packet, ParseError};
 
 /// The UDP destination port of RoCEv2.
 pub const UDP_PORT: u16 = 4791;
+
+#[cfg(test)]
+#[path = "properties_tests.rs"]
+mod properties_tests;

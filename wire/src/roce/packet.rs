@@ -163,3 +163,7 @@ impl ExtHeaders {
         Ok(ext)
     }
 }
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;

@@ -1,0 +1,74 @@
+//! What went wrong lately, for the Error Information log page.
+//!
+//! Source: NVMe Base 2.0, "Error Information (Log Identifier 01h)".
+
+/// Entries that are kept (ELPE is one less).
+pub(crate) const ERROR_ENTRIES: usize = 64;
+
+/// One failed command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ErrorEntry {
+    /// Number of the error since the controller was made, from 1.
+    pub(crate) error_count: u64,
+    /// Submission queue.
+    pub(crate) sqid: u16,
+    /// Command identifier.
+    pub(crate) cid: u16,
+    /// Status field as in the completion entry (bit 0 is the phase tag: zero).
+    pub(crate) status: u16,
+    /// First octet of the command that is at fault, and bit in it (15:8); 0xffff: none.
+    pub(crate) location: u16,
+    /// First logical block concerned.
+    pub(crate) lba: u64,
+    /// Namespace.
+    pub(crate) nsid: u32,
+}
+
+/// The last [`ERROR_ENTRIES`] of them.
+#[derive(Debug)]
+pub(crate) struct ErrorLog {
+    entries: Box<[ErrorEntry]>,
+    count: u64,
+}
+
+impl Default for ErrorLog {
+    fn default() -> ErrorLog {
+        ErrorLog { entries: vec![ErrorEntry::default(); ERROR_ENTRIES].into(), count: 0 }
+    }
+}
+
+impl ErrorLog {
+    /// Adds one; its `error_count` is set here.
+    pub(crate) fn push(&mut self, entry: ErrorEntry) {
+        let at = usize::try_from(self.count % ERROR_ENTRIES as u64).unwrap_or(0);
+        self.count += 1;
+        self.entries[at] = ErrorEntry { error_count: self.count, ..entry };
+    }
+    /// Errors since the controller was made.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+    /// Those kept, newest first.
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = &ErrorEntry> {
+        let split = usize::try_from(self.count % ERROR_ENTRIES as u64).unwrap_or(0);
+        let (newer, older) = self.entries.split_at(split);
+        newer.iter().rev().chain(older.iter().rev()).filter(|entry| entry.error_count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: the log keeps the newest entries, newest first, also after it wrapped.
+    #[test]
+    fn newest_come_first() {
+        let mut log = ErrorLog::default();
+        for cid in 0..70 {
+            log.push(ErrorEntry { cid, ..ErrorEntry::default() });
+        }
+        let cids: Vec<u16> = log.newest_first().map(|entry| entry.cid).collect();
+        assert_eq!(cids, (6..70).rev().collect::<Vec<u16>>());
+        assert_eq!(log.count(), 70);
+    }
+}

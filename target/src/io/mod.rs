@@ -1,0 +1,115 @@
+//! NVM command set: from a command to the requests that a disk gets.
+//!
+//! Source: NVM Command Set 1.0, "I/O Command Set Commands"; refusals follow Linux nvmet.
+
+mod plan;
+mod sgl;
+
+pub(crate) use plan::{DSM_RANGE_BYTES, Limits, check_flags, parse_ranges, plan};
+pub(crate) use sgl::{Direction, map};
+
+use crate::subsystem::DiskIndex;
+use storage::{BlockRange, Durability};
+use verbs::{Remote, Rkey};
+
+/// A checked I/O command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Io {
+    /// What to do.
+    pub(crate) kind: IoKind,
+    /// Where.
+    pub(crate) disk: DiskIndex,
+    /// Blocks (of Dataset Management: none).
+    pub(crate) range: BlockRange,
+    /// Octets of data.
+    pub(crate) bytes: u32,
+    /// Durable before the response.
+    pub(crate) durability: Durability,
+    /// Where the data is, or goes.
+    pub(crate) data: DataPointer,
+    /// Namespace, for the error log.
+    pub(crate) nsid: u32,
+}
+
+impl Default for Io {
+    fn default() -> Io {
+        Io {
+            kind: IoKind::Nothing,
+            disk: DiskIndex(0),
+            range: BlockRange { start: 0, count: 0 },
+            bytes: 0,
+            durability: Durability::Cached,
+            data: DataPointer::None,
+            nsid: 0,
+        }
+    }
+}
+
+/// What an I/O command does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum IoKind {
+    /// Nothing that needs a disk.
+    #[default]
+    Nothing,
+    /// NVMe Read data / RDMA WRITE.
+    Read,
+    /// NVMe Write data / RDMA READ, or in the capsule.
+    Write,
+    /// Compare host data with blocks.
+    Compare,
+    /// Everything acknowledged so far becomes durable.
+    Flush,
+    /// Blocks become zeroes.
+    WriteZeroes {
+        /// Their space may be freed.
+        deallocate: bool,
+    },
+    /// Read without data.
+    Verify,
+    /// Dataset Management, deallocate: the data holds `ranges` descriptors.
+    Deallocate {
+        /// 1 to 256.
+        ranges: u16,
+    },
+}
+
+/// Where data is, as a command's descriptor says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum DataPointer {
+    /// No data.
+    #[default]
+    None,
+    /// Memory of the host.
+    Keyed {
+        /// Address and key.
+        remote: Remote,
+        /// Octets.
+        bytes: u32,
+        /// The response invalidates the key.
+        invalidate: bool,
+    },
+    /// Behind the command, in the capsule.
+    Capsule {
+        /// Octets behind the command.
+        offset: u32,
+        /// Octets.
+        bytes: u32,
+    },
+}
+
+impl DataPointer {
+    /// Octets that the host described.
+    pub(crate) fn bytes(self) -> u32 {
+        match self {
+            DataPointer::None => 0,
+            DataPointer::Keyed { bytes, .. } | DataPointer::Capsule { bytes, .. } => bytes,
+        }
+    }
+    /// The key that goes with the response.
+    pub(crate) fn invalidate(self) -> Option<Rkey> {
+        match self {
+            DataPointer::Keyed { remote, invalidate: true, .. } => Some(remote.rkey),
+            DataPointer::Keyed { .. } | DataPointer::Capsule { .. } | DataPointer::None => None,
+        }
+    }
+}

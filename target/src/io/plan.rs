@@ -1,0 +1,140 @@
+//! One I/O command, checked against the namespace that it names.
+
+use super::{DataPointer, Direction, Io, IoKind, map};
+use crate::fault::{Fault, field};
+use crate::subsystem::{Namespace, Subsystem};
+use storage::{BlockRange, Durability};
+use wire::nvme::{Sqe, Status, io_opcode};
+
+/// What bounds a command apart from its namespace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Limits {
+    /// Most octets of data (MDTS).
+    pub(crate) max_transfer_bytes: u32,
+    /// Octets that came behind the command in its capsule.
+    pub(crate) capsule_bytes: u32,
+    /// Writes may be acknowledged from the volatile cache (the host did not switch it off).
+    pub(crate) write_cache: bool,
+}
+
+/// Octets of one range descriptor of Dataset Management.
+pub(crate) const DSM_RANGE_BYTES: u32 = 16;
+
+/// Fused commands are not served; the metadata pointer is a buffer, the data pointer an SGL.
+pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
+    let (fused, pointer) = (sqe.flags & 3, sqe.flags >> 6);
+    if fused != 0 || pointer != 1 {
+        return Err(Fault::invalid_field(field::FLAGS));
+    }
+    Ok(())
+}
+
+/// Checks `sqe` and says what to do. Errors: the host's fault, with the status for it.
+pub(crate) fn plan(sqe: &Sqe, subsystem: &Subsystem, limits: Limits) -> Result<Io, Fault> {
+    check_flags(sqe)?;
+    let namespace = subsystem
+        .namespace(sqe.nsid)
+        .ok_or(Fault::at(Status::INVALID_NAMESPACE, field::NSID))?;
+    let kind = kind_of(sqe)?;
+    let data = map(&sqe.sgl, Direction::of_opcode(sqe.opcode), limits.capsule_bytes)?;
+    let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid, data, ..Io::default() };
+    match kind {
+        IoKind::Nothing | IoKind::Flush => Ok(io),
+        IoKind::Deallocate { ranges } => plan_ranges(io, ranges),
+        IoKind::Read | IoKind::Write | IoKind::Compare => {
+            plan_data(with_range(io, sqe, namespace)?, namespace, limits)
+        }
+        IoKind::WriteZeroes { .. } | IoKind::Verify => with_range(io, sqe, namespace),
+    }
+    .map(|io| with_durability(io, sqe, limits))
+}
+
+fn kind_of(sqe: &Sqe) -> Result<IoKind, Fault> {
+    match sqe.opcode {
+        io_opcode::FLUSH => Ok(IoKind::Flush),
+        io_opcode::WRITE => Ok(IoKind::Write),
+        io_opcode::READ => Ok(IoKind::Read),
+        io_opcode::COMPARE => Ok(IoKind::Compare),
+        io_opcode::WRITE_ZEROES => Ok(IoKind::WriteZeroes { deallocate: sqe.cdw12 & 1 << 25 != 0 }),
+        io_opcode::VERIFY => Ok(IoKind::Verify),
+        // Without the Deallocate attribute the rest are hints: taken, and nothing done.
+        io_opcode::DATASET_MANAGEMENT if sqe.cdw11 & 1 << 2 == 0 => Ok(IoKind::Nothing),
+        io_opcode::DATASET_MANAGEMENT => {
+            let [zero_based, ..] = sqe.cdw10.to_le_bytes();
+            Ok(IoKind::Deallocate { ranges: u16::from(zero_based) + 1 })
+        }
+        _ => Err(Fault::invalid_opcode()),
+    }
+}
+
+/// Start in dwords 10 and 11, zero-based count in dword 12.
+fn with_range(io: Io, sqe: &Sqe, namespace: &Namespace) -> Result<Io, Fault> {
+    let start = u64::from(sqe.cdw11) << 32 | u64::from(sqe.cdw10);
+    let count = (sqe.cdw12 & 0xffff) + 1;
+    let range = BlockRange { start, count };
+    Ok(Io { range: check_range(range, namespace)?, ..io })
+}
+
+/// LBA Out of Range, unless all blocks exist.
+pub(crate) fn check_range(range: BlockRange, namespace: &Namespace) -> Result<BlockRange, Fault> {
+    let end = range.start.checked_add(u64::from(range.count));
+    if end.is_none_or(|end| end > namespace.geometry.block_count) {
+        return Err(Fault::at(Status::LBA_OUT_OF_RANGE, field::CDW10));
+    }
+    Ok(range)
+}
+
+/// The host describes exactly as much memory as the blocks have octets.
+fn plan_data(io: Io, namespace: &Namespace, limits: Limits) -> Result<Io, Fault> {
+    let bytes = io.range.count * namespace.geometry.block_bytes;
+    if bytes > limits.max_transfer_bytes {
+        return Err(Fault::invalid_field(field::CDW12));
+    }
+    if io.data.bytes() != bytes {
+        return Err(Fault::data_length());
+    }
+    Ok(Io { bytes, ..io })
+}
+
+/// Hosts may describe more memory than the ranges need (Linux always gives 4,096 octets).
+fn plan_ranges(io: Io, ranges: u16) -> Result<Io, Fault> {
+    let bytes = u32::from(ranges) * DSM_RANGE_BYTES;
+    if io.data.bytes() < bytes {
+        return Err(Fault::data_length());
+    }
+    let data = match io.data {
+        DataPointer::None => DataPointer::None,
+        DataPointer::Keyed { remote, invalidate, .. } => {
+            DataPointer::Keyed { remote, bytes, invalidate }
+        }
+        DataPointer::Capsule { offset, .. } => DataPointer::Capsule { offset, bytes },
+    };
+    Ok(Io { bytes, data, ..io })
+}
+
+fn with_durability(io: Io, sqe: &Sqe, limits: Limits) -> Io {
+    let forced = sqe.cdw12 & 1 << 30 != 0 || !limits.write_cache;
+    let durability = if forced { Durability::Fua } else { Durability::Cached };
+    Io { durability, ..io }
+}
+
+/// The range descriptors of Dataset Management: context attributes (4 octets), count (4), start
+/// (8), all little endian. Empty ranges are skipped; each must exist.
+pub(crate) fn parse_ranges(
+    octets: &[u8],
+    namespace: &Namespace,
+    into: &mut Vec<BlockRange>,
+) -> Result<(), Fault> {
+    into.clear();
+    for descriptor in octets.as_chunks::<{ DSM_RANGE_BYTES as usize }>().0 {
+        let [_, _, _, _, c0, c1, c2, c3, start @ ..] = *descriptor;
+        let count = u32::from_le_bytes([c0, c1, c2, c3]);
+        let range = BlockRange { start: u64::from_le_bytes(start), count };
+        check_range(range, namespace)?;
+        if count > 0 {
+            into.push(range);
+        }
+    }
+    into.reverse();
+    Ok(())
+}

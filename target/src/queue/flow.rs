@@ -1,0 +1,285 @@
+//! Data movement of I/O commands: blocks to the host, host data to blocks.
+//!
+//! FlexiNS part: header-only TX. NVMe Read data leaves from the disk's own buffer, which is held
+//! until the host acknowledged the response; NVMe Write data lands in a buffer that the disk
+//! granted. The one copy by the CPU is that of in-capsule data.
+
+use super::command::disk_sge;
+use super::{
+    Answer, Buffer, ControlBuffer, Inflight, Queue, QueueState, Stage, WorkKind, disk_tag, release,
+    token,
+};
+use crate::action::{Action, Actions};
+use crate::disk::DiskInfo;
+use crate::fault::{Fault, of_disk};
+use crate::io::{DataPointer, Io, IoKind};
+use memory::{DmaBuf, Sge};
+use netstack::fabric::{Gather, Work, WorkOp};
+use storage::{DiskStatus, Done, Op, Purpose, Request};
+use verbs::WcStatus;
+
+/// What became of an I/O command when its disk answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DiskDone {
+    /// It goes on.
+    Continues,
+    /// It is answered, or abandoned.
+    Finished {
+        /// What it was.
+        io: Io,
+        /// Command identifier.
+        cid: u16,
+        /// Outcome at the disk.
+        status: DiskStatus,
+    },
+}
+
+/// What became of a command when its RDMA READ finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FetchDone {
+    /// It goes on, or is abandoned.
+    Continues,
+    /// Data for the controller to execute with: see [`Queue::command`].
+    ForController,
+}
+
+impl Queue {
+    /// Starts a checked command. `disk` is the one that it names.
+    pub(crate) fn start_io(&mut self, slot: u16, io: Io, disk: &DiskInfo, out: &mut Actions) {
+        self.command(slot).io = io;
+        let in_capsule = matches!(io.data, DataPointer::Capsule { .. });
+        if !in_capsule {
+            self.spend_capsule(slot, out);
+        }
+        let op = match io.kind {
+            IoKind::Nothing | IoKind::Deallocate { .. } => {
+                return self.next_range(slot, out);
+            }
+            IoKind::Read => Op::Read(io.range),
+            IoKind::Write if in_capsule => Op::Prepare(io.range, Purpose::Write),
+            IoKind::Write => Op::Prepare(io.range, disk.fetch_purpose()),
+            IoKind::Compare => Op::Prepare(io.range, Purpose::Compare),
+            IoKind::Flush => Op::Flush,
+            IoKind::WriteZeroes { deallocate } => {
+                Op::WriteZeroes { range: io.range, deallocate, durability: io.durability }
+            }
+            IoKind::Verify => Op::Verify(io.range),
+        };
+        let prepares = matches!(op, Op::Prepare(..));
+        self.submit(slot, op, None, out);
+        if prepares {
+            self.command(slot).stage = Stage::Preparing;
+        }
+    }
+
+    fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
+        let tag = disk_tag(self.index, slot);
+        let command = self.command(slot);
+        command.stage = Stage::AtDisk;
+        let disk = command.io.disk;
+        out.push_back(Action::Submit { disk, request: Request { tag, op, buffer } });
+    }
+    /// Dataset Management: one range at a time, so that a command never needs two tags.
+    fn next_range(&mut self, slot: u16, out: &mut Actions) {
+        match self.command(slot).ranges.pop() {
+            Some(range) => self.submit(slot, Op::Deallocate(range), None, out),
+            None => self.finish(slot, None, None, out),
+        }
+    }
+
+    /// A disk answered for `slot`.
+    pub(crate) fn handle_disk_done(
+        &mut self,
+        slot: u16,
+        done: Done,
+        disk: &DiskInfo,
+        out: &mut Actions,
+    ) -> DiskDone {
+        let command = self.command(slot);
+        let (io, cid) = (command.io, command.inflight.as_ref().map_or(0, Inflight::cid));
+        let status = done.status;
+        let finished = DiskDone::Finished { io, cid, status };
+        let was_preparing = matches!(command.stage, Stage::Preparing);
+        if self.state != QueueState::Open {
+            if let Some(buffer) = done.buffer {
+                release(Buffer::Disk(io.disk, buffer), out);
+            }
+            self.abandon(slot, out);
+            return finished;
+        }
+        match (io.kind, of_disk(status), done.buffer) {
+            (_, Some(fault), buffer) => {
+                self.finish(slot, Some(fault), buffer, out);
+                finished
+            }
+            (IoKind::Read, None, Some(buffer)) => {
+                self.send_blocks(slot, buffer, disk, out);
+                finished
+            }
+            (IoKind::Write | IoKind::Compare, None, Some(buffer)) if was_preparing => {
+                self.take_host_data(slot, buffer, disk, out);
+                DiskDone::Continues
+            }
+            (IoKind::Deallocate { .. }, None, None) if !self.command(slot).ranges.is_empty() => {
+                self.next_range(slot, out);
+                DiskDone::Continues
+            }
+            (_, None, buffer) => {
+                self.finish(slot, None, buffer, out);
+                finished
+            }
+        }
+    }
+
+    /// NVMe Read data / RDMA WRITE: from the disk's buffer, then the response right behind it, so
+    /// that both can leave in one packet.
+    fn send_blocks(&mut self, slot: u16, buffer: DmaBuf, disk: &DiskInfo, out: &mut Actions) {
+        let io = self.command(slot).io;
+        let local = Gather::one(disk_sge(&buffer, &disk.keys));
+        if let DataPointer::Keyed { remote, .. } = io.data {
+            let op = WorkOp::RdmaWrite(remote);
+            let token = token(WorkKind::Write, slot);
+            self.post(Work { token, op, local, signaled: false }, out);
+        }
+        self.finish(slot, None, Some(buffer), out);
+    }
+    /// NVMe Write data: out of the capsule, or over the network.
+    fn take_host_data(&mut self, slot: u16, buffer: DmaBuf, disk: &DiskInfo, out: &mut Actions) {
+        let io = self.command(slot).io;
+        match io.data {
+            DataPointer::Capsule { offset, bytes } => {
+                let buffer = self.copy_from_capsule(slot, buffer, offset as usize, bytes as usize);
+                self.spend_capsule(slot, out);
+                self.store(slot, buffer, out);
+            }
+            DataPointer::Keyed { .. } => {
+                let local = disk_sge(&buffer, &disk.keys);
+                self.fetch(slot, Buffer::Disk(io.disk, buffer), local, out);
+            }
+            DataPointer::None => self.finish(slot, Some(Fault::data_length()), Some(buffer), out),
+        }
+    }
+    /// The one copy that this crate makes. A receive ring that lets capsules be steered as they
+    /// land would replace this function, and nothing else.
+    fn copy_from_capsule(&mut self, slot: u16, mut to: DmaBuf, offset: usize, len: usize) -> DmaBuf {
+        let recv = self.command(slot).capsule.expect("in-capsule data holds its receive");
+        to.write(0, self.memory.capsule_data(recv, offset, len).bytes());
+        to
+    }
+    /// The buffer holds the host's data: to the blocks, or to be compared with them.
+    fn store(&mut self, slot: u16, buffer: DmaBuf, out: &mut Actions) {
+        let io = self.command(slot).io;
+        let op = match io.kind {
+            IoKind::Compare => Op::Compare(io.range),
+            IoKind::Write
+            | IoKind::Nothing
+            | IoKind::Read
+            | IoKind::Flush
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Deallocate { .. } => Op::Write(io.range, io.durability),
+        };
+        self.submit(slot, op, Some(buffer), out);
+    }
+
+    /// Host data / RDMA READ into `local`, which lies in `buffer`: now, or when the host's limit on
+    /// outstanding READs allows.
+    pub(crate) fn fetch(&mut self, slot: u16, buffer: Buffer, local: Sge, out: &mut Actions) {
+        self.command(slot).local = local;
+        if self.reads_outstanding < self.reads_max {
+            self.command(slot).stage = Stage::Fetching(buffer);
+            self.post_fetch(slot, out);
+        } else {
+            self.command(slot).stage = Stage::ReadQueued(buffer);
+            self.read_queue.push_back(slot);
+        }
+    }
+    fn post_fetch(&mut self, slot: u16, out: &mut Actions) {
+        let command = self.command(slot);
+        let DataPointer::Keyed { remote, .. } = command.io.data else {
+            unreachable!("only data in host memory is fetched")
+        };
+        let local = Gather::one(command.local);
+        self.reads_outstanding += 1;
+        let token = token(WorkKind::Read, slot);
+        self.post(Work { token, op: WorkOp::RdmaRead(remote), local, signaled: true }, out);
+    }
+    /// An RDMA READ landed, or failed.
+    pub(crate) fn handle_fetch_done(
+        &mut self,
+        slot: u16,
+        status: WcStatus,
+        out: &mut Actions,
+    ) -> FetchDone {
+        self.reads_outstanding = self.reads_outstanding.saturating_sub(1);
+        self.post_queued_fetch(out);
+        match std::mem::take(&mut self.command(slot).stage) {
+            Stage::Fetching(buffer) if status != WcStatus::Success || self.state != QueueState::Open => {
+                self.command(slot).stage = Stage::Fetching(buffer);
+                self.abandon(slot, out);
+                FetchDone::Continues
+            }
+            Stage::Fetching(Buffer::Disk(_, buffer)) => {
+                self.store(slot, buffer, out);
+                FetchDone::Continues
+            }
+            Stage::Fetching(buffer @ Buffer::Control(_)) => {
+                self.command(slot).stage = Stage::Fetching(buffer);
+                FetchDone::ForController
+            }
+            other => unreachable!("RDMA READ reported for a command at {other:?}"),
+        }
+    }
+    fn post_queued_fetch(&mut self, out: &mut Actions) {
+        if self.state != QueueState::Open {
+            return;
+        }
+        let Some(slot) = self.read_queue.pop_front() else { return };
+        let command = self.command(slot);
+        if let Stage::ReadQueued(buffer) = std::mem::take(&mut command.stage) {
+            command.stage = Stage::Fetching(buffer);
+            self.post_fetch(slot, out);
+        }
+    }
+    /// What was fetched for the controller. The buffer goes back at once: it was copied out.
+    pub(crate) fn take_fetched(&mut self, slot: u16, out: &mut Actions) -> Vec<u8> {
+        let command = self.command(slot);
+        match std::mem::replace(&mut command.stage, Stage::Accepted) {
+            Stage::Fetching(Buffer::Control(buffer)) => {
+                let octets = buffer.to_vec();
+                out.push_back(Action::Deregister(buffer.mr));
+                octets
+            }
+            other => unreachable!("no control data at {other:?}"),
+        }
+    }
+
+    /// Sends `buffer` to the host's memory `to`, then the answer.
+    pub(crate) fn complete_with_data(
+        &mut self,
+        slot: u16,
+        answer: Answer,
+        buffer: ControlBuffer,
+        to: verbs::Remote,
+        out: &mut Actions,
+    ) {
+        let local = Gather::one(buffer.sge());
+        let token = token(WorkKind::Write, slot);
+        self.post(Work { token, op: WorkOp::RdmaWrite(to), local, signaled: false }, out);
+        self.complete(slot, answer, Some(Buffer::Control(buffer)), out);
+    }
+
+    /// Answers an I/O command.
+    fn finish(
+        &mut self,
+        slot: u16,
+        fault: Option<Fault>,
+        buffer: Option<DmaBuf>,
+        out: &mut Actions,
+    ) {
+        let io = self.command(slot).io;
+        let answer = Answer { fault, result: 0, invalidate: io.data.invalidate() };
+        let buffer = buffer.map(|buffer| Buffer::Disk(io.disk, buffer));
+        self.complete(slot, answer, buffer, out);
+    }
+}

@@ -1,0 +1,298 @@
+//! One connection: its submission queue, its completion queue, and the commands between.
+//!
+//! A pure machine: capsules and outcomes in (`handle_`), [`Actions`] out. Read first: [`Command`]
+//! and [`Stage`] (what a command can wait for), then `flow` (data movement).
+//! Source: NVMe over Fabrics, "Queue Model" and RDMA Transport, "Capsules".
+//!
+//! **Architecture invariant:** a command is accepted only with a response slot in hand, and is
+//! answered exactly once, or abandoned with its connection; whoever owns its buffer is written in
+//! its [`Stage`].
+
+mod command;
+mod flow;
+mod inflight;
+mod memory;
+mod token;
+
+pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
+pub(crate) use flow::{DiskDone, FetchDone};
+pub(crate) use inflight::Inflight;
+pub(crate) use memory::{CAPSULE_DATA_BYTES, CQE_BYTES, QueueMemory, SQE_BYTES};
+pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
+
+use crate::action::{Action, Actions};
+use crate::controller::AER_LIMIT;
+use crate::fault::Fault;
+use netstack::fabric::{QpHandle, Work, WorkOp};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use verbs::Rkey;
+use wire::nvme::{Cqe, Status};
+
+/// How far a connection has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum QueueState {
+    /// Capsules are served.
+    Open,
+    /// We asked for its end: what is outstanding comes back, nothing new starts.
+    Closing,
+    /// The fabric has forgotten it; disks may still be busy.
+    Dead,
+}
+
+/// What a queue is attached to, after its Connect command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attachment {
+    /// Controller, by its place in the reactor.
+    pub(crate) controller: u32,
+    /// Subsystem, by its place in the reactor.
+    pub(crate) subsystem: usize,
+}
+
+/// What the response to a command says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Answer {
+    /// `None`: success.
+    pub(crate) fault: Option<Fault>,
+    /// Dwords 0 and 1.
+    pub(crate) result: u64,
+    /// Key to invalidate at the host.
+    pub(crate) invalidate: Option<Rkey>,
+}
+
+/// A connection's queue pair.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// Place in the reactor.
+    pub(crate) index: u32,
+    /// Connection.
+    pub(crate) qp: QpHandle,
+    /// Queue identifier that the host named when it connected: 0 is the admin queue.
+    pub(crate) qid: u16,
+    /// Host's address.
+    pub(crate) from: SocketAddr,
+    /// Controller, once connected.
+    pub(crate) attachment: Option<Attachment>,
+    /// How far it has come.
+    pub(crate) state: QueueState,
+    /// Memory of capsules and responses.
+    pub(crate) memory: QueueMemory,
+    /// Work that the fabric had no room for, in order.
+    pub(crate) blocked: VecDeque<Work>,
+    /// Submission queue entries, for the head pointer's wrap.
+    entries: u16,
+    head: u16,
+    /// The host does not want to hear of the head pointer.
+    head_disabled: bool,
+    commands: Vec<Command>,
+    free: Vec<u16>,
+    /// Capsules that came while no slot was free: receive and octets.
+    waiting: VecDeque<(u16, u32)>,
+    reads_max: u16,
+    reads_outstanding: u16,
+    read_queue: VecDeque<u16>,
+    /// The response after which the connection ends (Disconnect).
+    last_slot: Option<u16>,
+}
+
+/// Command slots of a queue with `depth` receives: a host may send a new command on the heels of
+/// a response whose acknowledgement is still on its way, and event requests wait long.
+pub(crate) fn slots_for(depth: u16) -> u16 {
+    depth.saturating_mul(2) + AER_LIMIT as u16
+}
+
+impl Queue {
+    /// A queue that has not seen its Connect command.
+    pub(crate) fn new(
+        index: u32,
+        qp: QpHandle,
+        qid: u16,
+        from: SocketAddr,
+        depth: u16,
+        memory: QueueMemory,
+    ) -> Queue {
+        let slots = slots_for(depth);
+        Queue {
+            index,
+            qp,
+            qid,
+            from,
+            attachment: None,
+            state: QueueState::Open,
+            memory,
+            blocked: VecDeque::new(),
+            entries: depth,
+            head: 0,
+            head_disabled: false,
+            commands: (0..slots).map(|_| Command::default()).collect(),
+            free: (0..slots).rev().collect(),
+            waiting: VecDeque::with_capacity(usize::from(depth)),
+            reads_max: 1,
+            reads_outstanding: 0,
+            read_queue: VecDeque::with_capacity(usize::from(slots)),
+            last_slot: None,
+        }
+    }
+    /// The READs that the host lets us have outstanding (at least one is assumed).
+    pub(crate) fn set_reads_max(&mut self, reads: u8) {
+        self.reads_max = u16::from(reads.max(1));
+    }
+    /// Connect told the submission queue's size, and whether its head pointer is wanted.
+    pub(crate) fn set_entries(&mut self, entries: u16, head_disabled: bool) {
+        self.entries = entries.max(1);
+        self.head_disabled = head_disabled;
+    }
+    /// The command in `slot`.
+    pub(crate) fn command(&mut self, slot: u16) -> &mut Command {
+        &mut self.commands[usize::from(slot)]
+    }
+    /// Commands accepted and not finished.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.commands.len() - self.free.len()
+    }
+
+    /// A capsule of `len` octets landed in `recv`: takes a command slot for it. `None`: it waits
+    /// for one, see [`Self::poll_waiting`].
+    pub(crate) fn handle_capsule(&mut self, recv: u16, len: u32, cid: u16) -> Option<u16> {
+        let Some(slot) = self.free.pop() else {
+            self.waiting.push_back((recv, len));
+            return None;
+        };
+        self.head = (self.head + 1) % self.entries;
+        let command = &mut self.commands[usize::from(slot)];
+        command.stage = Stage::Accepted;
+        command.inflight = Some(Inflight::accept(slot, cid));
+        command.capsule = Some(recv);
+        Some(slot)
+    }
+    /// A capsule that waited and can be accepted now.
+    pub(crate) fn poll_waiting(&mut self) -> Option<(u16, u32)> {
+        if self.free.is_empty() {
+            return None;
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Posts `recv` for another capsule.
+    pub(crate) fn post_receive(&self, recv: u16, out: &mut Actions) {
+        let token = token(WorkKind::Recv, recv);
+        let local = self.memory.landing(recv);
+        self.post(Work { token, op: WorkOp::Recv, local, signaled: true }, out);
+    }
+    fn post(&self, work: Work, out: &mut Actions) {
+        out.push_back(Action::Post { queue: self.index, work });
+    }
+    /// The capsule of `slot` was read: its receive goes back, before the response that lets the
+    /// host send another command.
+    pub(crate) fn spend_capsule(&mut self, slot: u16, out: &mut Actions) {
+        if let Some(recv) = self.command(slot).capsule.take() {
+            self.post_receive(recv, out);
+        }
+    }
+
+    /// Answers the command in `slot`. `buffer` is kept until the answer is acknowledged.
+    pub(crate) fn complete(
+        &mut self,
+        slot: u16,
+        answer: Answer,
+        buffer: Option<Buffer>,
+        out: &mut Actions,
+    ) {
+        self.spend_capsule(slot, out);
+        let inflight = self.command(slot).inflight.take().expect("one answer per command");
+        let cqe = Cqe {
+            result: answer.result | answer.fault.map_or(0, |fault| u64::from(fault.result)),
+            sq_head: if self.head_disabled { 0xffff } else { self.head },
+            sq_id: self.qid,
+            cid: inflight.complete(),
+            phase: false,
+            status: answer.fault.map_or(Status::SUCCESS, |fault| fault.status),
+        };
+        let local = self.memory.write_response(slot, &cqe.emit());
+        self.command(slot).stage = Stage::Responding(buffer);
+        let op = WorkOp::Send { invalidate: answer.invalidate };
+        self.post(Work { token: token(WorkKind::Send, slot), op, local, signaled: true }, out);
+    }
+    /// Nobody is left to answer: gives back what the command holds. Not for commands at a disk.
+    pub(crate) fn abandon(&mut self, slot: u16, out: &mut Actions) {
+        let command = self.command(slot);
+        if let Some(inflight) = command.inflight.take() {
+            inflight.abandon();
+        }
+        command.capsule = None;
+        match std::mem::take(&mut command.stage) {
+            Stage::ReadQueued(buffer)
+            | Stage::Fetching(buffer)
+            | Stage::Responding(Some(buffer)) => release(buffer, out),
+            Stage::Free
+            | Stage::Accepted
+            | Stage::Preparing
+            | Stage::AtDisk
+            | Stage::Event
+            | Stage::Responding(None) => {}
+        }
+        self.free.push(slot);
+    }
+    /// The response of `slot` was acknowledged, or flushed: the command is over.
+    pub(crate) fn handle_send_done(&mut self, slot: u16, out: &mut Actions) {
+        if matches!(self.command(slot).stage, Stage::Responding(_)) {
+            self.abandon(slot, out);
+        }
+        if self.last_slot == Some(slot) {
+            self.close(out);
+        }
+    }
+
+    /// The connection ends once the response of `slot` is acknowledged.
+    pub(crate) fn close_after(&mut self, slot: u16) {
+        self.last_slot = Some(slot);
+    }
+    /// We end the connection (once).
+    pub(crate) fn close(&mut self, out: &mut Actions) {
+        if self.state == QueueState::Open {
+            self.state = QueueState::Closing;
+            out.push_back(Action::Disconnect { queue: self.index });
+        }
+    }
+    /// The fabric forgot the connection; it has reported all its work. What disks hold comes back
+    /// later, through [`Self::handle_disk_done`].
+    pub(crate) fn handle_disconnected(&mut self, out: &mut Actions) {
+        self.state = QueueState::Dead;
+        self.blocked.clear();
+        self.waiting.clear();
+        self.read_queue.clear();
+        for slot in 0..slots_of(&self.commands) {
+            match self.command(slot).stage {
+                Stage::Free | Stage::Preparing | Stage::AtDisk => {}
+                Stage::Accepted
+                | Stage::ReadQueued(_)
+                | Stage::Fetching(_)
+                | Stage::Event
+                | Stage::Responding(_) => self.abandon(slot, out),
+            }
+        }
+    }
+    /// Nothing is left of it anywhere.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == QueueState::Dead && self.in_flight() == 0
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let commands = self.commands.iter_mut();
+        commands.filter_map(|command| command.inflight.take()).for_each(Inflight::abandon);
+    }
+}
+
+/// Gives a buffer back to its owner.
+pub(crate) fn release(buffer: Buffer, out: &mut Actions) {
+    out.push_back(match buffer {
+        Buffer::Disk(disk, buffer) => Action::Release { disk, buffer },
+        Buffer::Control(buffer) => Action::Deregister(buffer.mr),
+    });
+}
+
+fn slots_of(commands: &[Command]) -> u16 {
+    u16::try_from(commands.len()).expect("at most twice 1,024 slots and a few")
+}

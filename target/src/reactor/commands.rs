@@ -1,0 +1,183 @@
+//! Capsules and outcomes, to the queue that they are for.
+
+use super::Reactor;
+use crate::controller::FailedCommand;
+use crate::fault::Fault;
+use crate::io::{self, DataPointer, Io, IoKind, Limits};
+use crate::queue::{Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag, parse_token};
+use netstack::fabric::{Fabric, QpHandle};
+use std::time::Instant;
+use storage::Done;
+use verbs::WcStatus;
+use wire::nvme::Sqe;
+
+impl<F: Fabric> Reactor<F> {
+    /// A capsule landed.
+    pub(super) fn handle_receive(&mut self, now: Instant, qp: QpHandle, token: u64, len: u32) {
+        let Some(&index) = self.by_qp.get(&qp) else { return };
+        let (_, recv) = parse_token(token);
+        if self.queues[index].state != QueueState::Open {
+            return;
+        }
+        self.counters.capsules += 1;
+        if (len as usize) < SQE_BYTES {
+            self.counters.bad_capsules += 1;
+            self.queues[index].close(&mut self.actions);
+            return;
+        }
+        self.accept_capsule(now, index, recv, len);
+    }
+
+    fn accept_capsule(&mut self, now: Instant, index: u32, recv: u16, len: u32) {
+        let queue = &mut self.queues[index];
+        let sqe = Sqe::parse(&queue.memory.command(recv));
+        let Some(slot) = queue.handle_capsule(recv, len, sqe.cid) else { return };
+        let capsule_bytes = (len - 64).min(CAPSULE_DATA_BYTES as u32);
+        let at = queue.attachment;
+        if let Some(at) = at {
+            self.controllers[at.controller].handle_traffic(now);
+        }
+        match at {
+            Some(at) if queue.qid != 0 && sqe.opcode != wire::fabrics::OPCODE => {
+                let limits = Limits {
+                    max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
+                    capsule_bytes,
+                    write_cache: self.controllers[at.controller].write_cache(),
+                };
+                let ready = self.controllers[at.controller].check_ready();
+                let io = ready.and_then(|()| io::plan(&sqe, &self.subsystems[at.subsystem], limits));
+                match io {
+                    Ok(io) => self.start_io(index, slot, &sqe, io),
+                    Err(fault) => self.fail(index, slot, &sqe, fault),
+                }
+            }
+            Some(_) | None => self.start_control(now, index, slot, &sqe, capsule_bytes),
+        }
+    }
+
+    /// Most octets of one command of a subsystem (MDTS).
+    pub(super) fn max_transfer_bytes(&self, subsystem: usize) -> u32 {
+        self.subsystems[subsystem].max_transfer_bytes(self.config.max_transfer_bytes)
+    }
+
+    fn start_io(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
+        let queue = &mut self.queues[index];
+        match (io.kind, io.data) {
+            (IoKind::Deallocate { .. }, DataPointer::Capsule { offset, bytes }) => {
+                queue.command(slot).io = io;
+                let recv = queue.command(slot).capsule.expect("capsule at hand");
+                let data = queue.memory.capsule_data(recv, offset as usize, bytes as usize);
+                self.start_ranges(index, slot, sqe, data.bytes());
+            }
+            (IoKind::Deallocate { .. }, DataPointer::Keyed { .. }) => {
+                queue.command(slot).io = io;
+                self.fetch_control(index, slot, sqe, io.data);
+            }
+            (IoKind::Write | IoKind::Compare, DataPointer::Capsule { bytes, .. }) => {
+                self.counters.incapsule_copied_bytes += u64::from(bytes);
+                queue.start_io(slot, io, &self.disks[io.disk.0 as usize], &mut self.actions);
+            }
+            _ => queue.start_io(slot, io, &self.disks[io.disk.0 as usize], &mut self.actions),
+        }
+    }
+    /// Dataset Management whose range descriptors are at hand.
+    fn start_ranges(&mut self, index: u32, slot: u16, sqe: &Sqe, octets: &[u8]) {
+        let queue = &mut self.queues[index];
+        let Some(at) = queue.attachment else { return };
+        let io = queue.command(slot).io;
+        let disk = &self.disks[io.disk.0 as usize];
+        let namespace = self.subsystems[at.subsystem].namespace(io.nsid);
+        let Some(namespace) = namespace else { return };
+        let mut ranges = std::mem::take(&mut queue.command(slot).ranges);
+        let parsed = io::parse_ranges(octets, namespace, &mut ranges);
+        // Deallocate is a hint: a disk that cannot free space has nothing to do.
+        if parsed.is_err() || !disk.geometry.deallocate {
+            ranges.clear();
+        }
+        queue.command(slot).ranges = ranges;
+        match parsed {
+            Ok(()) => {
+                if queue.command(slot).ranges.is_empty() {
+                    self.counters.io_commands += 1;
+                }
+                queue.start_io(slot, io, disk, &mut self.actions);
+            }
+            Err(fault) => self.fail(index, slot, sqe, fault),
+        }
+    }
+
+    /// Answers a command that is not executed.
+    pub(super) fn fail(&mut self, index: u32, slot: u16, sqe: &Sqe, fault: Fault) {
+        let queue = &mut self.queues[index];
+        let is_io = queue.qid != 0;
+        self.counters.failed_commands += 1;
+        let answer = Answer { fault: Some(fault), ..Answer::default() };
+        queue.complete(slot, answer, None, &mut self.actions);
+        if let Some(at) = queue.attachment {
+            let failed = FailedCommand::of(sqe, is_io);
+            self.controllers[at.controller].log_error(queue.qid, &failed, &fault);
+        }
+    }
+
+    /// A disk answered.
+    pub(super) fn handle_disk_done(&mut self, now: Instant, done: Done) {
+        let (index, slot) = parse_tag(done.tag);
+        let queue = &mut self.queues[index];
+        let disk = queue.command(slot).io.disk;
+        let disk = &mut self.disks[disk.0 as usize];
+        let outcome = queue.handle_disk_done(slot, done, disk, &mut self.actions);
+        if let DiskDone::Finished { io, cid, status } = outcome {
+            self.counters.io_commands += 1;
+            disk.count(io.kind, io.bytes, status);
+            if let (Some(fault), Some(at)) = (crate::fault::of_disk(status), queue.attachment) {
+                self.counters.failed_commands += 1;
+                let failed = FailedCommand { cid, nsid: io.nsid, lba: io.range.start };
+                self.controllers[at.controller].log_error(queue.qid, &failed, &fault);
+            }
+        }
+        self.after_release(now, index);
+    }
+
+    /// Work on a connection was acknowledged, landed, or failed.
+    pub(super) fn handle_work_done(
+        &mut self,
+        now: Instant,
+        qp: QpHandle,
+        token: u64,
+        status: WcStatus,
+    ) {
+        let Some(&index) = self.by_qp.get(&qp) else { return };
+        let queue = &mut self.queues[index];
+        let (kind, slot) = parse_token(token);
+        match kind {
+            // A flushed receive, or data whose failure the response's flush follows.
+            WorkKind::Recv | WorkKind::Write => return,
+            WorkKind::Send => queue.handle_send_done(slot, &mut self.actions),
+            WorkKind::Read => {
+                let fetched = queue.handle_fetch_done(slot, status, &mut self.actions);
+                if fetched == FetchDone::ForController {
+                    let octets = queue.take_fetched(slot, &mut self.actions);
+                    self.handle_fetched(now, index, slot, &octets);
+                }
+            }
+        }
+        self.after_release(now, index);
+    }
+    fn handle_fetched(&mut self, now: Instant, index: u32, slot: u16, octets: &[u8]) {
+        let queue = &mut self.queues[index];
+        let sqe = queue.command(slot).sqe.take().expect("a fetch for the controller kept its command");
+        if matches!(queue.command(slot).io.kind, IoKind::Deallocate { .. }) {
+            self.start_ranges(index, slot, &sqe, octets);
+        } else {
+            self.execute_control(now, index, slot, &sqe, octets);
+        }
+    }
+
+    /// A command slot may have become free: for a capsule that waits, or for good.
+    fn after_release(&mut self, now: Instant, index: u32) {
+        while let Some((recv, len)) = self.queues.get_mut(index).and_then(|q| q.poll_waiting()) {
+            self.accept_capsule(now, index, recv, len);
+        }
+        self.forget_if_gone(index);
+    }
+}

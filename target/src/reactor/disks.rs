@@ -1,0 +1,55 @@
+//! Disks of a reactor, with the requests that they had no room for.
+
+use memory::{DmaBuf, Mr};
+use std::collections::VecDeque;
+use std::time::Instant;
+use storage::{Backend, Done, Full, Request};
+
+/// One disk.
+pub(crate) struct Disk {
+    /// The disk.
+    pub(crate) backend: Box<dyn Backend>,
+    /// Registrations of its regions.
+    pub(crate) mrs: Vec<Mr>,
+    waiting: VecDeque<Request>,
+}
+
+impl Disk {
+    /// A disk whose regions are registered as `mrs`.
+    pub(crate) fn new(backend: Box<dyn Backend>, mrs: Vec<Mr>) -> Disk {
+        Disk { backend, mrs, waiting: VecDeque::new() }
+    }
+    /// Starts a request, or keeps it until there is room, in order.
+    pub(crate) fn submit(&mut self, request: Request) {
+        if !self.waiting.is_empty() {
+            self.waiting.push_back(request);
+        } else if let Err(Full(request)) = self.backend.submit(request) {
+            self.waiting.push_back(request);
+        }
+    }
+    /// Takes a buffer back.
+    pub(crate) fn release(&mut self, buffer: DmaBuf) {
+        self.backend.release(buffer);
+    }
+    /// Appends what finished; starts what waited.
+    pub(crate) fn poll(&mut self, now: Instant, done: &mut Vec<Done>) {
+        if self.is_idle() {
+            return;
+        }
+        self.backend.poll(now, done);
+        while let Some(request) = self.waiting.pop_front() {
+            if let Err(Full(request)) = self.backend.submit(request) {
+                self.waiting.push_front(request);
+                break;
+            }
+        }
+    }
+    /// Nothing to wait for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.backend.in_flight() == 0
+    }
+    /// When to poll even if the descriptor stays quiet.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.backend.poll_timeout()
+    }
+}

@@ -1,0 +1,177 @@
+//! One polling thread's share of a target: a fabric, the disks, and all that lives on connections.
+//!
+//! Read first: [`Reactor::turn`], then `connections` (CM), `commands` (capsules), `control` (what
+//! the controller executes). `sleep` is the only file that waits.
+//!
+//! **Architecture invariant:** this crate knows neither which fabric nor which disk it has.
+
+mod commands;
+mod connect;
+mod connections;
+mod control;
+mod counters;
+mod disks;
+mod exports;
+mod posts;
+mod sleep;
+
+pub use connections::ConnectionInfo;
+pub use counters::Counters;
+pub use sleep::SpinBudget;
+
+use crate::action::Actions;
+use crate::config::Config;
+use crate::controller::Controller;
+use crate::disk::DiskInfo;
+use crate::queue::Queue;
+use crate::slab::Slab;
+use crate::subsystem::{Port, Subsystem};
+use disks::Disk;
+use netstack::fabric::{Fabric, FabricEvent, QpHandle};
+use std::collections::HashMap;
+use std::time::Instant;
+use storage::Done;
+
+/// Rounds of disk polling in one turn: enough for a write (prepare, store) on a disk that answers
+/// at once, few enough that a long list of ranges does not keep the network waiting.
+const DISK_ROUNDS: u32 = 4;
+
+/// A target on one thread. See the module's page.
+pub struct Reactor<F: Fabric> {
+    fabric: F,
+    config: Config,
+    /// The discovery service comes first.
+    subsystems: Vec<Subsystem>,
+    ports: Vec<Port>,
+    /// Counts changes of the two above.
+    generation: u64,
+    disks: Vec<DiskInfo>,
+    backends: Vec<Disk>,
+    controllers: Slab<Controller>,
+    queues: Slab<Queue>,
+    by_qp: HashMap<QpHandle, u32>,
+    next_cntlid: u16,
+    /// No keep-alive timer ends before this. Traffic only moves deadlines away.
+    keep_alive_check: Option<Instant>,
+    /// Queues with work that the fabric had no room for.
+    blocked: Vec<u32>,
+    counters: Counters,
+    // Kept from turn to turn, so that nothing is allocated per command.
+    actions: Actions,
+    events: Vec<FabricEvent>,
+    done: Vec<Done>,
+    reply: Vec<u8>,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// Something happened, or waits that must not wait: turn again before sleeping.
+    pub did_work: bool,
+    /// When to turn again even if nothing arrives.
+    pub next_timeout: Option<Instant>,
+}
+
+impl<F: Fabric> Reactor<F> {
+    /// A target that exports nothing yet and listens nowhere.
+    ///
+    /// Panics if `max_transfer_bytes` is not a power of two between 4 KiB and 1 MiB, or more than
+    /// one message of the fabric.
+    #[must_use]
+    pub fn new(fabric: F, config: Config) -> Reactor<F> {
+        let most = config.max_transfer_bytes;
+        assert!(most.is_power_of_two() && (4096..=1 << 20).contains(&most), "MDTS of {most}");
+        assert!(most <= fabric.limits().max_message_bytes, "MDTS exceeds the fabric's messages");
+        let discovery = Subsystem::discovery(config.seed);
+        Reactor {
+            fabric,
+            config,
+            subsystems: vec![discovery],
+            ports: Vec::new(),
+            generation: 1,
+            disks: Vec::new(),
+            backends: Vec::new(),
+            controllers: Slab::default(),
+            queues: Slab::default(),
+            by_qp: HashMap::new(),
+            next_cntlid: 1,
+            keep_alive_check: None,
+            blocked: Vec::new(),
+            counters: Counters::default(),
+            actions: Actions::new(),
+            events: Vec::new(),
+            done: Vec::new(),
+            reply: Vec::new(),
+        }
+    }
+    /// The fabric, for what only its owner knows.
+    pub fn fabric(&self) -> &F {
+        &self.fabric
+    }
+    /// The fabric, for what only its owner knows.
+    pub fn fabric_mut(&mut self) -> &mut F {
+        &mut self.fabric
+    }
+
+    /// Receives, executes, answers. Never blocks.
+    pub fn turn(&mut self, now: Instant) -> Turn {
+        let mut events = std::mem::take(&mut self.events);
+        self.fabric.poll(now, &mut events);
+        let mut did_work = !events.is_empty();
+        for event in events.drain(..) {
+            self.handle_event(now, event);
+        }
+        self.events = events;
+        self.run_actions(now);
+        did_work |= self.poll_disks(now);
+        self.check_keep_alive(now);
+        self.run_actions(now);
+        did_work |= self.retry_blocked();
+        self.fabric.flush(now);
+        self.counters.turns += 1;
+        self.counters.idle_turns += u64::from(!did_work);
+        Turn { did_work: did_work || self.fabric.has_pending(), next_timeout: self.next_timeout() }
+    }
+
+    fn poll_disks(&mut self, now: Instant) -> bool {
+        let mut did_work = false;
+        let mut done = std::mem::take(&mut self.done);
+        for _ in 0..DISK_ROUNDS {
+            self.backends.iter_mut().for_each(|disk| disk.poll(now, &mut done));
+            if done.is_empty() {
+                break;
+            }
+            did_work = true;
+            for done in done.drain(..) {
+                self.handle_disk_done(now, done);
+            }
+            self.run_actions(now);
+        }
+        self.done = done;
+        did_work
+    }
+
+    /// Ends controllers whose hosts were silent for too long.
+    fn check_keep_alive(&mut self, now: Instant) {
+        if self.keep_alive_check.is_none_or(|at| at > now) {
+            return;
+        }
+        let expired = self.controllers.iter().filter(|(_, c)| !c.is_dying && c.is_expired(now));
+        let expired: Vec<u32> = expired.map(|(index, _)| index).collect();
+        for index in expired {
+            self.counters.keep_alive_expired += 1;
+            self.end_controller(index);
+        }
+        let alive = self.controllers.iter().filter(|(_, controller)| !controller.is_dying);
+        self.keep_alive_check = alive.filter_map(|(_, controller)| controller.deadline()).min();
+    }
+    /// A controller's deadline may have come nearer.
+    fn note_deadline(&mut self, deadline: Option<Instant>) {
+        self.keep_alive_check = self.keep_alive_check.into_iter().chain(deadline).min();
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let disks = self.backends.iter().filter_map(Disk::poll_timeout);
+        disks.chain(self.fabric.poll_timeout()).chain(self.keep_alive_check).min()
+    }
+}

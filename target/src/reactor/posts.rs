@@ -1,0 +1,61 @@
+//! From actions to calls, and what happens when a queue of the fabric is full.
+
+use super::Reactor;
+use crate::action::Action;
+use crate::queue::QueueState;
+use netstack::fabric::{Fabric, Full, Work};
+use std::time::Instant;
+
+impl<F: Fabric> Reactor<F> {
+    /// Does what the machines asked for, in order: a queue's data goes before its response.
+    pub(super) fn run_actions(&mut self, now: Instant) {
+        while let Some(action) = self.actions.pop_front() {
+            match action {
+                Action::Submit { disk, request } => {
+                    self.backends[disk.0 as usize].submit(request);
+                }
+                Action::Release { disk, buffer } => self.backends[disk.0 as usize].release(buffer),
+                Action::Post { queue, work } => self.post(queue, work),
+                Action::Deregister(mr) => self.fabric.deregister(&mr),
+                Action::Disconnect { queue } => {
+                    if let Some(queue) = self.queues.get(queue) {
+                        self.fabric.disconnect(now, queue.qp);
+                    }
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, index: u32, work: Work) {
+        let Some(queue) = self.queues.get_mut(index) else { return };
+        // Once the fabric has forgotten a connection, so have we: its commands were abandoned.
+        if queue.state == QueueState::Dead {
+            return;
+        }
+        if !queue.blocked.is_empty() {
+            queue.blocked.push_back(work);
+        } else if let Err(Full(work)) = self.fabric.post(queue.qp, work) {
+            self.counters.posts_blocked += 1;
+            queue.blocked.push_back(work);
+            self.blocked.push(index);
+        }
+    }
+
+    /// Posts what found no room before. True if anything moved.
+    pub(super) fn retry_blocked(&mut self) -> bool {
+        let mut moved = false;
+        let Reactor { blocked, queues, fabric, .. } = self;
+        blocked.retain(|index| {
+            let Some(queue) = queues.get_mut(*index) else { return false };
+            while let Some(work) = queue.blocked.pop_front() {
+                if let Err(Full(work)) = fabric.post(queue.qp, work) {
+                    queue.blocked.push_front(work);
+                    return true;
+                }
+                moved = true;
+            }
+            false
+        });
+        moved
+    }
+}

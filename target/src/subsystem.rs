@@ -1,0 +1,187 @@
+//! What is exported: subsystems, their namespaces, and where they are reached.
+//!
+//! Source: NVMe Base 2.0, "NVM Subsystem"; NVMe over Fabrics, "Discovery Service".
+
+use crate::identity::{self, NamespaceIds};
+use storage::Geometry;
+
+/// NQN under which every discovery service answers.
+pub const DISCOVERY_NQN: &str = "nqn.2014-08.org.nvmexpress.discovery";
+
+/// Position of a disk in the reactor: what namespaces point to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DiskIndex(pub u32);
+
+/// Blocks under a number, for the hosts of one subsystem.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// Namespace identifier, from 1.
+    pub nsid: u32,
+    /// Where its blocks are.
+    pub disk: DiskIndex,
+    /// The disk's geometry: blocks of 512 or 4,096 octets.
+    pub geometry: Geometry,
+    /// Names that outlive a restart.
+    pub ids: NamespaceIds,
+}
+
+/// A collection of namespaces behind one name.
+#[derive(Clone, Debug)]
+pub struct Subsystem {
+    nqn: String,
+    serial: String,
+    namespaces: Vec<Namespace>,
+    is_discovery: bool,
+}
+
+/// Model number that every subsystem reports.
+pub(crate) const MODEL: &str = "FlexBlk";
+
+/// Why a subsystem or namespace cannot be exported. The configuration's fault.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The name is not an NVMe qualified name of at most 223 octets.
+    #[error("{0:?} is not an NVMe qualified name (nqn.yyyy-mm.reverse-domain:name, at most 223 octets)")]
+    BadNqn(String),
+    /// Two subsystems of one name, or one named like the discovery service.
+    #[error("subsystem {0:?} exists already")]
+    DuplicateNqn(String),
+    /// Namespace identifiers go from 1 to 1,024 and are used once in a subsystem.
+    #[error("namespace identifier {0} is taken or not in 1..=1024")]
+    BadNsid(u32),
+    /// Blocks must be 512 or 4,096 octets, and there must be at least one.
+    #[error("a disk of {count} blocks of {bytes} octets cannot be exported", count = .0.block_count, bytes = .0.block_bytes)]
+    BadGeometry(Geometry),
+    /// The fabric has no room to register the disk's buffers.
+    #[error("the disk's buffers cannot be registered: {0}")]
+    Register(#[from] memory::RegistryFull),
+    /// No subsystem of that name here.
+    #[error("no subsystem {0:?}")]
+    NoSuchSubsystem(String),
+}
+
+/// Most namespaces of a subsystem, and the largest identifier (`NN`).
+pub(crate) const NSID_MAX: u32 = 1024;
+
+impl Subsystem {
+    /// A subsystem without namespaces that any host may use.
+    ///
+    /// Errors: a bad name. `seed` makes the serial number.
+    pub fn new(nqn: &str, seed: u64) -> Result<Subsystem, ExportError> {
+        if !is_nqn(nqn) {
+            return Err(ExportError::BadNqn(nqn.to_owned()));
+        }
+        if nqn == DISCOVERY_NQN {
+            return Err(ExportError::DuplicateNqn(nqn.to_owned()));
+        }
+        Ok(Subsystem {
+            nqn: nqn.to_owned(),
+            serial: identity::serial(seed, nqn),
+            namespaces: Vec::new(),
+            is_discovery: false,
+        })
+    }
+    /// The discovery service as a subsystem.
+    pub(crate) fn discovery(seed: u64) -> Subsystem {
+        Subsystem {
+            nqn: DISCOVERY_NQN.to_owned(),
+            serial: identity::serial(seed, DISCOVERY_NQN),
+            namespaces: Vec::new(),
+            is_discovery: true,
+        }
+    }
+    /// NVMe qualified name.
+    #[must_use]
+    pub fn nqn(&self) -> &str {
+        &self.nqn
+    }
+    /// Serial number, 20 printable octets.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+    /// The discovery service.
+    #[must_use]
+    pub fn is_discovery(&self) -> bool {
+        self.is_discovery
+    }
+    /// Namespaces by ascending identifier.
+    #[must_use]
+    pub fn namespaces(&self) -> &[Namespace] {
+        &self.namespaces
+    }
+    /// The namespace `nsid`. The first place is tried first: most subsystems have one namespace.
+    #[must_use]
+    pub fn namespace(&self, nsid: u32) -> Option<&Namespace> {
+        let direct = self.namespaces.get(nsid.wrapping_sub(1) as usize);
+        direct.filter(|namespace| namespace.nsid == nsid).or_else(|| {
+            let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid);
+            self.namespaces.get(at.ok()?)
+        })
+    }
+    /// Adds a namespace. Errors: identifier taken or out of range, or a geometry that NVMe hosts
+    /// cannot use.
+    pub(crate) fn add(&mut self, namespace: Namespace) -> Result<(), ExportError> {
+        let geometry = namespace.geometry;
+        let blocks = matches!(geometry.block_bytes, 512 | 4096) && geometry.block_count > 0;
+        if !blocks || geometry.max_transfer_bytes < geometry.block_bytes {
+            return Err(ExportError::BadGeometry(geometry));
+        }
+        let nsid = namespace.nsid;
+        let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid);
+        match at {
+            Err(at) if (1..=NSID_MAX).contains(&nsid) => {
+                self.namespaces.insert(at, namespace);
+                Ok(())
+            }
+            Ok(_) | Err(_) => Err(ExportError::BadNsid(nsid)),
+        }
+    }
+    /// Takes a namespace out again.
+    pub(crate) fn remove(&mut self, nsid: u32) {
+        self.namespaces.retain(|namespace| namespace.nsid != nsid);
+    }
+    /// The smallest identifier that is not taken.
+    #[must_use]
+    pub(crate) fn free_nsid(&self) -> u32 {
+        (1u32..)
+            .zip(self.namespaces.iter().map(Some).chain(std::iter::repeat(None)))
+            .find(|(nsid, namespace)| namespace.is_none_or(|namespace| namespace.nsid != *nsid))
+            .map_or(1, |(nsid, _)| nsid)
+    }
+    /// Writes may be acknowledged from a volatile cache.
+    pub(crate) fn has_write_cache(&self) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.geometry.volatile_write_cache)
+    }
+    /// Most octets of one command: `limit`, or what the weakest disk takes, rounded down to a power
+    /// of two.
+    pub(crate) fn max_transfer_bytes(&self, limit: u32) -> u32 {
+        let disks = self.namespaces.iter().map(|namespace| namespace.geometry.max_transfer_bytes);
+        let most = disks.min().unwrap_or(limit).min(limit).max(4096);
+        1 << most.ilog2()
+    }
+}
+
+/// Source: NVMe Base 2.0, "NVMe Qualified Names".
+fn is_nqn(text: &str) -> bool {
+    let shape = text.strip_prefix("nqn.").and_then(|rest| {
+        let (year, rest) = rest.split_at_checked(4)?;
+        let (month, rest) = rest.strip_prefix('-')?.split_at_checked(2)?;
+        let digits = year.bytes().chain(month.bytes()).all(|octet| octet.is_ascii_digit());
+        Some(digits && rest.strip_prefix('.').is_some_and(|domain| !domain.is_empty()))
+    });
+    text.len() <= 223 && text.bytes().all(|octet| octet.is_ascii_graphic()) && shape == Some(true)
+}
+
+/// Where hosts reach the subsystems: one address and service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Port {
+    /// Number of the port in the discovery log.
+    pub id: u16,
+    /// Address and port as hosts are to be told (4420 for I/O by convention).
+    pub address: std::net::SocketAddr,
+}
+
+#[cfg(test)]
+#[path = "subsystem_tests.rs"]
+mod tests;
