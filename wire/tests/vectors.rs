@@ -1,14 +1,20 @@
 //! What two stock Linux 6.12 peers said to each other decodes, and encodes to the same octets.
 //! `vectors/nvme-rdma-rxe-6.12.pcap`: nvme-rdma host, nvmet-rdma target, rdma_rxe; then rping.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
+
 mod pcap;
 
 use std::collections::BTreeMap;
 
 use flexblk_wire::cm::{CmBody, CmMessage, IpHeader, NvmeRequestPrivate, PathMtu};
-use flexblk_wire::fabrics::{ConnectCmd, ConnectData, PropertyGetCmd, PropertySetCmd};
+use flexblk_wire::fabrics::{ConnectCmd, ConnectData, Nqn, PropertyGetCmd, PropertySetCmd};
+use flexblk_wire::nvme::identify::{
+    Cns, DescriptorList, IdentifyController, IdentifyNamespace, NamespaceDescriptor, NamespaceList,
+    trim_field,
+};
 use flexblk_wire::nvme::{
-    AdminOpcode, Cqe, FabricsType, GetLogPageCmd, IdentifyCmd, IoOpcode, Rw, Sgl, Sqe,
+    AdminOpcode, Cqe, FabricsType, GetLogPageCmd, IdentifyCmd, IoOpcode, Nsid, Rw, Sgl, Sqe,
 };
 use flexblk_wire::roce::{
     Header, Icrc, IcrcIp, Opcode, Operation, Packet, QKey, QpNum, TrailerBuf, UdpPorts,
@@ -20,7 +26,7 @@ fn datagrams() -> Vec<Datagram> {
 }
 
 fn parse(datagram: &Datagram) -> Packet<'_> {
-    Packet::parse(&datagram.payload, true).unwrap()
+    Packet::parse(&datagram.payload, true).expect("the capture holds packets only")
 }
 
 /// Goal: every packet, re-encoded from its values alone, is what was on the wire, ICRC included.
@@ -118,7 +124,8 @@ fn cm_messages_encode_to_the_octets_they_came_from() {
 }
 
 fn source_of(datagram: &Datagram) -> std::net::Ipv4Addr {
-    std::net::Ipv4Addr::from(<[u8; 4]>::try_from(&datagram.ip[12..16]).unwrap())
+    let ip = &datagram.ip;
+    std::net::Ipv4Addr::new(ip[12], ip[13], ip[14], ip[15])
 }
 
 /// Goal: commands and responses read by meaning and write back the same, SGL descriptors included.
@@ -126,39 +133,109 @@ fn source_of(datagram: &Datagram) -> std::net::Ipv4Addr {
 fn capsules_encode_to_the_octets_they_came_from() {
     let mut commands = 0;
     let mut responses = 0;
+    let mut connects = 0;
     for datagram in &datagrams() {
         let packet = parse(datagram);
+        if packet.bth.opcode == Opcode::ReadResponseOnly
+            && let Some(data) = ConnectData::decode(packet.payload)
+        {
+            connects += 1;
+            check_connect_data(&data);
+        }
         if packet.bth.opcode.operation() != Operation::Send {
             continue;
         }
-        match packet.bth.opcode {
-            Opcode::SendOnlyInvalidate => {
-                let cqe = Cqe::decode(packet.payload).unwrap();
-                let mut again = Cqe::new(cqe.cid(), cqe.sq_id(), cqe.sq_head(), cqe.status());
-                again.set_result(cqe.result());
-                assert_eq!(again.as_octets(), packet.payload);
-                responses += 1;
+        let (opcode, payload) = (packet.bth.opcode, packet.payload);
+        if opcode == Opcode::SendOnlyInvalidate {
+            let cqe = Cqe::decode(payload).unwrap();
+            let mut again = Cqe::new(cqe.cid(), cqe.sq_id(), cqe.sq_head(), cqe.status());
+            again.set_result(cqe.result());
+            assert_eq!(again.as_octets(), payload);
+            responses += 1;
+        } else if opcode.begins_message() && payload.len() >= Sqe::LEN {
+            let sqe = Sqe::decode(payload).unwrap();
+            check_command(&sqe);
+            commands += 1;
+            if sqe.fabrics_type() == Some(FabricsType::Connect) && payload.len() > Sqe::LEN {
+                connects += 1;
+                check_connect_data(&ConnectData::decode(&payload[Sqe::LEN..]).unwrap());
             }
-            Opcode::SendOnly if packet.payload.len() == 64 => {
-                check_command(&Sqe::decode(packet.payload).unwrap());
-                commands += 1;
-            }
-            Opcode::SendFirst => {
-                check_command(&Sqe::decode(packet.payload).unwrap());
-                commands += 1;
-            }
-            Opcode::SendOnly if packet.payload.len() == 64 + 1024 => {
-                let data = ConnectData::decode(&packet.payload[64..]).unwrap();
-                let (subsystem, host) = (data.subsystem_nqn().unwrap(), data.host_nqn().unwrap());
-                let again = ConnectData::new(data.host_id(), data.controller(), &subsystem, &host);
-                assert_eq!(again, data);
-                check_command(&Sqe::decode(packet.payload).unwrap());
-                commands += 1;
-            }
-            _ => {}
         }
     }
+    assert!(connects >= 2, "admin queue (RDMA READ), I/O queue (in capsule): {connects}");
     assert!(commands > 30 && responses > 10, "{commands} commands, {responses} responses");
+}
+
+/// Goal: what nvmet says of itself, moved by RDMA WRITE to the key of an Identify, reads as what
+/// nvmet is known to be: the offsets of Identify are right for a peer that is not ours.
+#[test]
+fn identify_of_nvmet_reads_as_what_it_is() {
+    let datagrams = datagrams();
+    let mut asked = BTreeMap::new();
+    let mut seen = [0; 4];
+    for packet in datagrams.iter().map(parse) {
+        if packet.bth.opcode == Opcode::SendOnly {
+            let identify = Sqe::decode(packet.payload)
+                .filter(|sqe| sqe.opcode() == AdminOpcode::Identify.octet());
+            if let Some(sqe) = identify
+                && let Sgl::Keyed { key, .. } = sqe.sgl()
+            {
+                asked.insert(key, Cns::from_octet(IdentifyCmd::decode(&sqe).cns));
+            }
+        } else if let Some(reth) = packet.ext.reth
+            && packet.bth.opcode == Opcode::WriteOnly
+            && let Some(Some(cns)) = asked.remove(&reth.rkey)
+        {
+            check_identify(cns, packet.payload);
+            seen[usize::from(cns.octet()).min(3)] += 1;
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "CNS 0 to 3 are in the capture: {seen:?}");
+}
+
+fn check_identify(cns: Cns, payload: &[u8]) {
+    match cns {
+        Cns::Controller => {
+            let id = IdentifyController::decode(payload).unwrap();
+            assert_eq!(trim_field(&id.mn()), Some("Linux"));
+            assert!(trim_field(&id.fr()).unwrap().starts_with("6.12"));
+            assert_ne!(id.sgls() & IdentifyController::SGLS_KEYED, 0);
+            assert!(Nqn::from_field(&id.subnqn()).is_ok());
+            if id.cntrltype() == 1 {
+                assert_eq!((id.sqes_min(), id.cqes_min(), id.iorcsz()), (6, 4, 1));
+                assert_eq!(id.in_capsule_bytes(), 16_384);
+            }
+        }
+        Cns::Namespace => {
+            let ns = IdentifyNamespace::decode(payload).unwrap();
+            assert!(ns.nsze() > 0 && ns.nsze() == ns.ncap());
+            assert!(ns.current_format().unwrap().block_bytes().is_some());
+        }
+        Cns::ActiveNamespaces => {
+            let list = NamespaceList::decode(payload).unwrap();
+            assert_eq!(list.iter().collect::<Vec<_>>(), [Nsid(1)]);
+        }
+        Cns::NamespaceDescriptors => {
+            let list = DescriptorList::decode(payload).unwrap();
+            assert!(list.iter().any(|id| matches!(id, NamespaceDescriptor::Uuid(_))));
+            assert!(!list.iter().any(|id| matches!(id, NamespaceDescriptor::Other { .. })));
+        }
+        Cns::NamespaceOfCommandSet
+        | Cns::ControllerOfCommandSet
+        | Cns::IndependentNamespace
+        | Cns::AllocatedNamespaces
+        | Cns::AllocatedNamespace
+        | Cns::NamespaceControllers
+        | Cns::Controllers
+        | Cns::CommandSets => {}
+    }
+}
+
+/// Re-makes the data of a Connect from its parts.
+fn check_connect_data(data: &ConnectData) {
+    let (subsystem, host) = (data.subsystem_nqn().unwrap(), data.host_nqn().unwrap());
+    let again = ConnectData::new(data.host_id(), data.controller(), &subsystem, &host);
+    assert_eq!(&again, data);
 }
 
 /// Re-makes a command from its parts: common fields, SGL, and the dwords of its kind.

@@ -293,3 +293,5 @@ impl Place for Nowhere {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@ use wire::roce::{Bth, ICRC_LEN, Icrc, Opcode, Packet, ParseError, QKey, QpNum};
 /// ECN: congestion experienced. Source: RFC 3168, section 5.
 const CONGESTION_EXPERIENCED: u8 = 3;
 
+/// Congestion notifications that may wait to be sent; more are dropped, as the network might.
+const CNPS_WAITING: usize = 1024;
+
 impl Endpoint {
     /// A datagram arrived: BTH first, CRC last if the wire mode has one. Whatever is wrong with it
     /// is counted and changes nothing.
@@ -66,7 +69,7 @@ impl Endpoint {
         } else {
             let packet = Packet::parse(octets, true).map_err(reason)?;
             self.note_peer_ready(key, now);
-            if is_marked || bth.fecn {
+            if (is_marked || bth.fecn) && bth.opcode.has_payload() {
                 self.notify_congestion(key, now);
             }
             self.run(key, now, place, |machine, cx| handle_roce(machine, cx, &packet));
@@ -101,7 +104,8 @@ impl Endpoint {
         }
     }
 
-    /// A marked packet of a RoCEv2 connection: its sender hears of it, but not of each.
+    /// A marked packet with payload of a RoCEv2 connection: its sender hears of it, but not of
+    /// each. (Acknowledgements are not paced: notifying their sender would slow the wrong side.)
     ///
     /// Source: IBTA Annex A17, "Congestion notification"; the interval is DCQCN's.
     #[cold]
@@ -113,7 +117,9 @@ impl Endpoint {
             return;
         };
         qp.next_cnp = Some(now + interval);
-        self.cnps.push_back((attr.dest, attr.dest_qp));
+        if self.cnps.len() < CNPS_WAITING {
+            self.cnps.push_back((attr.dest, attr.dest_qp));
+        }
     }
 }
 

@@ -8,7 +8,8 @@ fn stale_keys_find_nothing() {
     let first = table.insert(|key| key).unwrap();
     assert_eq!(table.get(first), Some(&first));
     assert_eq!(table.remove(first), Some(first));
-    assert_eq!((table.get(first), table.remove(first)), (None, None));
+    assert_eq!(table.get(first), None);
+    assert_eq!(table.remove(first), None);
     for _ in 0..8 {
         let key = table.insert(|key| key).unwrap();
         assert!(table.get(first).is_none() && key != first);
@@ -34,7 +35,7 @@ fn full_table_refuses() {
 fn nonces_walk_the_whole_circle() {
     let mut table = Table::new(3, 12, &mut Random::new(3));
     let mut seen = HashSet::new();
-    for _ in 0..3 * (1 << 10) - 2 {
+    for _ in 0..3 * ((1 << 10) - 1) {
         let key = table.insert(|_| ()).unwrap();
         assert!(key > 1 && key < 1 << 12);
         assert!(seen.insert(key), "{key:#x} came twice");

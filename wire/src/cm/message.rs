@@ -133,3 +133,7 @@ impl CmMessage {
         octets
     }
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -20,3 +20,7 @@ pub use property::{Cap, Cc, Crto, Csts, Property, Shutdown, ShutdownState, Versi
 pub const IO_PORT: u16 = 4420;
 /// Default port of discovery controllers over TCP.
 pub const DISCOVERY_PORT: u16 = 8009;
+
+#[cfg(test)]
+#[path = "fabrics_tests.rs"]
+mod tests;

@@ -27,3 +27,11 @@ pub use scalar::{Cid, ControllerId, Lba, Nsid, QueueId, ZeroBased};
 pub use sgl::Sgl;
 pub use sqe::Sqe;
 pub use status::Status;
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod command_tests;
+
+#[cfg(test)]
+#[path = "structures_tests.rs"]
+mod structures_tests;

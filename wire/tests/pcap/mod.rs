@@ -18,7 +18,7 @@ pub(crate) fn roce_datagrams(file: &[u8]) -> Vec<Datagram> {
     let mut datagrams = Vec::new();
     let mut at = 24;
     while at < file.len() {
-        let len = u32::from_le_bytes(file[at + 8..at + 12].try_into().unwrap()) as usize;
+        let len = usize::from(u16::from_le_bytes([file[at + 8], file[at + 9]]));
         let frame = &file[at + 16..at + 16 + len];
         at += 16 + len;
         if be16(frame, 12) != 0x0800 || frame[14 + 9] != 17 {

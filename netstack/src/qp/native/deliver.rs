@@ -11,7 +11,7 @@ use crate::qp::Cx;
 use memory::{Access, AccessError, Rkey, Sge};
 use std::collections::VecDeque;
 use verbs::{ReceiveQueue, RecvWr, Wc, WcOpcode, WcStatus};
-use wire::roce::native::{NativeFlags, NativeHeader};
+use wire::roce::native::{AtomicOp, NativeFlags, NativeHeader};
 use wire::roce::{NakCode, Opcode};
 
 /// Why a packet cannot be delivered.
@@ -353,11 +353,11 @@ impl NativeMachine {
             return Err(Fault::Invalid);
         }
         let (operand, compare) = h.tail.operands();
-        let add = h.flags.contains(NativeFlags::FENCE);
-        let change = |old: u64| match (add, old == compare) {
-            (true, _) => old.wrapping_add(operand),
-            (false, true) => operand,
-            (false, false) => old,
+        let atomic = h.atomic.ok_or(Fault::Invalid)?;
+        let change = |old: u64| match atomic {
+            AtomicOp::FetchAdd => old.wrapping_add(operand),
+            AtomicOp::CompareSwap if old == compare => operand,
+            AtomicOp::CompareSwap => old,
         };
         let original = cx.memory.atomic(Rkey(h.rkey), h.addr, change).map_err(|e| match e {
             AccessError::Misaligned => Fault::Invalid,

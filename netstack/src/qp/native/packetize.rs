@@ -13,7 +13,7 @@ use crate::link::{Transmit, TxBatch};
 use crate::qp::Cx;
 use memory::{Access, Lkey, Registry, Sge};
 use verbs::{SendOp, SgeList};
-use wire::roce::native::{NativeFlags, NativeHeader, Tail};
+use wire::roce::native::{AtomicOp, NativeFlags, NativeHeader, Tail};
 use wire::roce::{ImmDt, Msn, Opcode, Psn};
 
 /// Payload octets that a SEND's packet may have beyond the path MTU: a command capsule and a block
@@ -177,13 +177,14 @@ fn describe(h: &mut NativeHeader, work: &Work, piece: &Piece, memory: &Registry)
         SendOp::CompareSwap { remote, compare, swap } => {
             h.bth.opcode = Opcode::NativeAtomicRequest;
             (h.addr, h.rkey) = (remote.addr, remote.rkey.0);
+            h.atomic = Some(AtomicOp::CompareSwap);
             h.tail = Tail::from_operands(swap, compare);
         }
         SendOp::FetchAdd { remote, add } => {
             h.bth.opcode = Opcode::NativeAtomicRequest;
             (h.addr, h.rkey) = (remote.addr, remote.rkey.0);
             h.tail = Tail::from_operands(add, 0);
-            h.flags = h.flags | NativeFlags::FENCE;
+            h.atomic = Some(AtomicOp::FetchAdd);
         }
         SendOp::LocalInv(_) => return Err(()),
     }

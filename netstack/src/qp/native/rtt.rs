@@ -60,7 +60,7 @@ mod tests {
     fn converges() {
         let mut rtt = Rtt::default();
         for i in 0..50u32 {
-            let sent = u32::MAX - 20 + i;
+            let sent = (u32::MAX - 20).wrapping_add(i);
             assert_eq!(rtt.sample(sent.wrapping_add(80), sent), Some(80));
         }
         assert_eq!(rtt.smoothed_us(), 80);

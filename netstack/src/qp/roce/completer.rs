@@ -100,6 +100,7 @@ impl Requester {
         }
         land(cx.memory, cx.place, &read.wr.sges, offset, packet.payload)
             .map_err(|_| WcStatus::LocProtErr)?;
+        cx.counters.payload_bytes_in += u64::from(expected);
         let sent_at = read.sent_at.filter(|_| index == 0);
         let len = read.len;
         if ends {

@@ -17,11 +17,12 @@ pub(super) fn land(
 ) -> Result<(), AccessError> {
     let len = u32::try_from(payload.len()).expect("a packet's payload");
     let mut rest = payload;
-    for sge in segment::slice(sges, offset, len) {
+    for sge in segment::pieces(sges, offset, len) {
         let span = memory.local(sge, Access::LOCAL_WRITE)?;
         let (piece, later) = rest.split_at(span.len());
         place.place(span, piece);
         rest = later;
     }
+    assert!(rest.is_empty(), "a packet beyond its message");
     Ok(())
 }

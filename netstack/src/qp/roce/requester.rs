@@ -200,6 +200,7 @@ impl Requester {
         let Planned { position, psns, offset, bytes, sges, is_read } = planned;
         let wqe = &mut self.queue[self.cursor.index];
         let seq = wqe.first + self.cursor.packet;
+        assert!(seq == self.window.next(), "the cursor and the window are one place");
         let again = self.window.on_send(psns, bytes);
         let is_full = !self.window.admits(self.mtu, flow.cc.window_bytes());
         let ack_req = self.window.asks_for_ack(segment::ends(position), is_full);
@@ -212,7 +213,7 @@ impl Requester {
         cx.counters.payload_bytes_out += u64::from(carried);
         cx.counters.retransmitted_packets += u64::from(again);
         if segment::ends(position) {
-            wqe.sent_at = (!again && !wqe.was_resent).then_some(cx.now);
+            wqe.sent_at = (!again).then_some(cx.now);
             self.reads_out += u8::from(is_read || wqe.is_atomic());
             self.cursor = Cursor { index: self.cursor.index + 1, packet: 0 };
         } else {
@@ -321,7 +322,6 @@ impl Requester {
     pub(super) fn go_back(&mut self) {
         for wqe in self.queue.iter_mut().take(self.cursor.index + 1) {
             wqe.sent_at = None;
-            wqe.was_resent = true;
         }
         self.window.go_back();
         let una = self.window.una();

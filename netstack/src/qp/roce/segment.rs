@@ -33,20 +33,29 @@ pub(super) fn packets(len: u32, mtu: u32) -> u32 {
     len.div_ceil(mtu).max(1)
 }
 
-/// `len` octets from `offset` of what `sges` list. Panics if they list fewer.
-pub(super) fn slice(sges: &[Sge], offset: u32, len: u32) -> SgeList {
-    let mut out = SgeList::new();
+/// The pieces that hold `len` octets from `offset` of what `sges` list; fewer at its end.
+pub(super) fn pieces(sges: &[Sge], offset: u32, len: u32) -> impl Iterator<Item = Sge> + '_ {
     let (mut skip, mut rest) = (offset, len);
-    for &sge in sges {
+    sges.iter().filter_map(move |&sge| {
         if rest == 0 {
-            break;
+            return None;
         }
         if skip >= sge.length {
             skip -= sge.length;
-            continue;
+            return None;
         }
         let piece = sge.slice(skip, rest);
         skip = 0;
+        rest -= piece.length;
+        Some(piece)
+    })
+}
+
+/// The same as a list. Panics if `sges` list fewer octets.
+pub(super) fn slice(sges: &[Sge], offset: u32, len: u32) -> SgeList {
+    let mut rest = len;
+    let mut out = SgeList::new();
+    for piece in pieces(sges, offset, len) {
         rest -= piece.length;
         out.push(piece);
     }

@@ -32,6 +32,10 @@ impl Window {
     pub(super) fn una(&self) -> Seq {
         self.una
     }
+    /// The PSN of the packet that leaves next.
+    pub(super) fn next(&self) -> Seq {
+        self.next
+    }
     /// Sent at some time, and not acknowledged.
     pub(super) fn awaits(&self, seq: Seq) -> bool {
         self.una <= seq && seq < self.sent_end

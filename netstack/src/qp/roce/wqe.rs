@@ -12,10 +12,8 @@ pub(super) struct Wqe {
     /// PSNs: packets of the request, or for a READ those of the response. None if it is local.
     pub(super) packets: u32,
     pub(super) len: u32,
-    /// When its last packet left, if every packet was sent once.
+    /// When its last packet left, if that was sent once.
     pub(super) sent_at: Option<Instant>,
-    /// Some packet may have been sent twice: its round trip tells nothing.
-    pub(super) was_resent: bool,
 }
 
 impl Wqe {
@@ -30,7 +28,7 @@ impl Wqe {
             | SendOp::RdmaWriteWithImm(..)
             | SendOp::RdmaRead(_) => segment::packets(len, mtu),
         };
-        Wqe { wr, first, packets, len, sent_at: None, was_resent: false }
+        Wqe { wr, first, packets, len, sent_at: None }
     }
     /// One past its last PSN.
     pub(super) fn end(&self) -> Seq {

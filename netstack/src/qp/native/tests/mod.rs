@@ -50,3 +50,14 @@ fn wr(wr_id: u64, op: SendOp, sges: &[Sge]) -> SendWr {
     let flags = WrFlags { signaled: true, ..WrFlags::default() };
     SendWr { wr_id, op, sges: SgeList::from_slice(sges), flags }
 }
+
+/// Runs until `done`, at most 100 ms; returns how long it took.
+fn run_until(w: &mut Native, done: impl Fn(&Native) -> bool) -> Duration {
+    let start = w.now;
+    while !done(w) {
+        assert!(w.now - start < Duration::from_millis(100), "not done in 100 ms");
+        w.drive(Duration::from_micros(1));
+        w.now += Duration::from_micros(1);
+    }
+    w.now - start
+}

@@ -1,7 +1,7 @@
 //! What is on the wire: one packet per block, uniform sizes, and no acknowledgement too many.
 
 use super::*;
-use verbs::WcStatus;
+use verbs::{WcOpcode, WcStatus};
 use wire::roce::Opcode;
 use wire::roce::native::NativeFlags;
 
@@ -26,14 +26,10 @@ fn depth_one_needs_no_explicit_acks() {
         w.sides[1].post_recv(id, 0, 64);
         w.sides[0].post_recv(id, 0, 16);
         w.sides[0].post(id, SendOp::Send, 100, 64);
-        while w.sides[1].wcs.iter().all(|wc| wc.opcode != verbs::WcOpcode::Recv) {
-            w.drive(Duration::from_micros(5));
-        }
+        run_until(&mut w, |w| w.sides[1].wcs.iter().any(|wc| wc.opcode == WcOpcode::Recv));
         w.sides[1].wcs.clear();
         respond(&mut w, id, 4096);
-        while w.sides[0].wcs.iter().all(|wc| wc.opcode != verbs::WcOpcode::Recv) {
-            w.drive(Duration::from_micros(5));
-        }
+        run_until(&mut w, |w| w.sides[0].wcs.iter().any(|wc| wc.opcode == WcOpcode::Recv));
         w.sides[0].wcs.clear();
     }
     assert_eq!(w.trace.iter().filter(|s| is_ack(&s.octets)).count(), 0);

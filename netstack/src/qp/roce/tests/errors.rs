@@ -70,6 +70,25 @@ fn rnr_retries_end() {
     assert_eq!(world.sides[0].take_wcs(), [(1, OK)]);
 }
 
+/// Goal: every message has its own RNR retries, and a duplicated RNR NAK uses up none.
+#[test]
+fn rnr_retries_are_per_message() {
+    let mut world = world(&Setup { rnr_retry: 1, ..Setup::default() });
+    world.script = Some(Box::new(|sent| match sent.from {
+        1 => Fate::Duplicate,
+        _ => Fate::Deliver,
+    }));
+    world.faults.late_max = Duration::from_nanos(100);
+    for id in 0..3 {
+        world.sides[0].post(id, SendOp::Send, 0, 10);
+        world.drive(Duration::from_micros(25));
+        world.sides[1].post_recv(id, LANDING, 10);
+        world.settle();
+        assert_eq!(world.sides[0].take_wcs(), [(id, OK)]);
+    }
+    assert_eq!(world.sides[1].counters.rnr_naks_out, 3);
+}
+
 /// Goal: a silent peer is given up after `retry_cnt` retransmissions, with growing pauses; every
 /// post completes once, receives too; nothing is sent afterwards.
 #[test]

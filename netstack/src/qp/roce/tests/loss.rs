@@ -2,10 +2,12 @@
 //! The matrix is Lumina's (SIGCOMM'23): drop the n-th packet of each kind.
 
 use super::*;
-use crate::qp::testing::{Fate, Setup};
+use crate::cc::{AckSample, CongestionControl, Loss};
+use crate::qp::testing::{Fate, Setup, config};
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 const COUNTER: u32 = LANDING + (100 << 10);
 
@@ -205,4 +207,108 @@ fn reads_are_bounded_and_fenced() {
     let write_at = world.trace.iter().position(|sent| opcode(sent) == Opcode::WriteOnly).unwrap();
     let responses = |sents: &[Sent]| sents.iter().filter(|sent| sent.from == 1).count();
     assert_eq!(responses(&world.trace[..write_at]), 5, "the fence waits for every response");
+}
+
+/// Goal: congestion control hears of every octet once, of round trips only where they are certain,
+/// and of one loss per gap.
+#[test]
+fn congestion_control_is_told() {
+    for lost in [None, Some(4)] {
+        let setup = Setup { mtu: 256, ..Setup::default() };
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let mut world = world(&setup);
+        let mut config = config(0, &setup);
+        config.cc = Box::new(Recorder(Arc::clone(&heard)));
+        world.sides[0].machine = RoceMachine::new(config);
+        world.sides[0].post(1, SendOp::RdmaWrite(world.sides[1].remote(LANDING)), 0, 3000);
+        world.sides[0].post(2, SendOp::RdmaRead(world.sides[1].remote(0)), LANDING, 700);
+        let mut count = 0;
+        world.script = Some(Box::new(move |_| {
+            count += 1;
+            if Some(count) == lost { Fate::Drop } else { Fate::Deliver }
+        }));
+        world.settle();
+        let heard = heard.lock().unwrap();
+        assert_eq!((heard.acked, heard.in_flight), (3700, 0), "{lost:?}");
+        assert_eq!(heard.losses, usize::from(lost.is_some()));
+        assert!(heard.rtts.iter().all(|rtt| *rtt == Duration::from_micros(20)));
+        assert_eq!(heard.rtts.is_empty(), lost.is_some(), "{lost:?}: all after it was sent twice");
+    }
+}
+
+#[derive(Default)]
+struct Heard {
+    acked: u64,
+    in_flight: u64,
+    losses: usize,
+    rtts: Vec<Duration>,
+}
+
+struct Recorder(Arc<Mutex<Heard>>);
+
+impl CongestionControl for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+    fn on_send(&mut self, _now: Instant, _bytes: u64) {}
+    fn on_ack(&mut self, sample: &AckSample) {
+        let mut heard = self.0.lock().unwrap();
+        heard.acked += sample.acked_bytes;
+        heard.in_flight = sample.in_flight_bytes;
+        heard.rtts.extend(sample.rtt);
+    }
+    fn on_loss(&mut self, _now: Instant, _loss: Loss) {
+        self.0.lock().unwrap().losses += 1;
+    }
+    fn on_cnp(&mut self, _now: Instant) {}
+    fn window_bytes(&self) -> u64 {
+        1 << 20
+    }
+    fn release_at(&self, now: Instant, _bytes: u64) -> Instant {
+        now
+    }
+}
+
+/// One packet per microsecond, whatever its size.
+struct Paced(Option<Instant>);
+
+impl CongestionControl for Paced {
+    fn name(&self) -> &'static str {
+        "paced"
+    }
+    fn on_send(&mut self, now: Instant, _bytes: u64) {
+        self.0 = Some(now);
+    }
+    fn on_ack(&mut self, _sample: &AckSample) {}
+    fn on_loss(&mut self, _now: Instant, _loss: Loss) {}
+    fn on_cnp(&mut self, _now: Instant) {}
+    fn window_bytes(&self) -> u64 {
+        1 << 20
+    }
+    fn release_at(&self, now: Instant, _bytes: u64) -> Instant {
+        self.0.map_or(now, |last| last + Duration::from_micros(1))
+    }
+}
+
+/// Goal: pacing spaces requests and READ responses alike, with a timer and without spinning.
+#[test]
+fn pacing_is_obeyed_both_ways() {
+    for is_read in [false, true] {
+        let setup = Setup { mtu: 256, ..Setup::default() };
+        let mut world = world(&setup);
+        for side in 0..2 {
+            let mut config = config(side, &setup);
+            config.cc = Box::new(Paced(None));
+            world.sides[side].machine = RoceMachine::new(config);
+        }
+        let remote = world.sides[1].remote(LANDING);
+        let op = if is_read { SendOp::RdmaRead(remote) } else { SendOp::RdmaWrite(remote) };
+        world.sides[0].post(1, op, 0, 2560);
+        world.settle();
+        assert_eq!(world.sides[0].take_wcs(), [(1, OK)]);
+        let paced = world.trace.iter().filter(|sent| sent.from == usize::from(is_read));
+        let times: Vec<_> = paced.map(|sent| sent.at).collect();
+        assert_eq!(times.len(), 10);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_micros(1)));
+    }
 }

@@ -1,5 +1,6 @@
 //! Two RoCE machines in a world: data, losses, refusals, hostile peers.
 
+mod cost;
 mod errors;
 mod hostile;
 mod loss;

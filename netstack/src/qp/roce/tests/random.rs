@@ -69,7 +69,12 @@ fn post_random(world: &mut RoceWorld, model: &mut Model, side: usize, random: &m
             let at = (READS + slot) as usize;
             model.memory[side][at..at + 8].copy_from_slice(&old.to_ne_bytes());
         }
-        _ => model.copy((side, source), (peer, landing), len),
+        SendOp::Send | SendOp::SendWithImm(_) => {
+            model.copy((side, source), (peer, landing), len);
+        }
+        SendOp::SendWithInv(_) | SendOp::CompareSwap { .. } | SendOp::LocalInv(_) => {
+            unreachable!("not drawn")
+        }
     }
     if takes {
         model.received[peer].push((receive, len));

@@ -3,7 +3,7 @@
 use super::*;
 use crate::link::TxBatch;
 use crate::qp::testing::{Setup, qpn};
-use wire::roce::{Header, NakCode, Psn, Reth, Syndrome, pad_count};
+use wire::roce::{Aeth, Header, Msn, NakCode, Psn, Reth, Syndrome, pad_count};
 
 /// One packet as a line: who, what, PSN, payload, flags, AETH.
 fn line(sent: &Sent) -> String {
@@ -141,6 +141,78 @@ fn one_nak_per_gap() {
     assert_eq!(answers(&world), expected);
     let taken: Vec<_> = world.sides[1].take_wcs();
     assert_eq!(taken, [(0, OK), (1, OK), (2, OK)]);
+}
+
+/// Goal: a gap that closes before the peer was told of it is nobody's business.
+#[test]
+fn a_gap_that_closes_is_not_told() {
+    let mut world = world(&Setup::default());
+    for id in 0..2 {
+        world.sides[1].post_recv(id, LANDING, 100);
+    }
+    for psn in [101, 100, 101] {
+        world.inject(1, header(Opcode::SendOnly, psn).emit(0).as_slice());
+    }
+    world.transmit_all();
+    assert_eq!(answers(&world), [(101, 0x1f)]);
+}
+
+/// Goal: a READ's response acknowledges what came before it: no packet of its own for that.
+#[test]
+fn read_responses_acknowledge() {
+    let mut world = world(&Setup::default());
+    world.sides[1].post_recv(1, LANDING, 100);
+    world.inject(1, header(Opcode::SendOnly, 100).emit(0).as_slice());
+    let mut read = header(Opcode::ReadRequest, 101);
+    let remote = world.sides[1].remote(0);
+    read.ext.reth = Some(Reth { addr: remote.addr, rkey: remote.rkey.0, len: 8 });
+    world.inject(1, read.emit(0).as_slice());
+    world.transmit_all();
+    assert_eq!(lines(&world), ["1 ReadResponseOnly psn=101 len=8 0x1f msn=2"]);
+}
+
+/// Goal: a READ's response that does not fit its request fails the READ as a bad response.
+#[test]
+fn bad_responses() {
+    let cases = [
+        (Opcode::ReadResponseFirst, 256, None),
+        (Opcode::ReadResponseOnly, 256, Some(WcStatus::BadRespErr)),
+        (Opcode::ReadResponseFirst, 255, Some(WcStatus::BadRespErr)),
+        (Opcode::AtomicAcknowledge, 0, Some(WcStatus::BadRespErr)),
+    ];
+    for (opcode, len, status) in cases {
+        let mut world = world(&Setup { mtu: 256, ..Setup::default() });
+        world.sides[0].post(1, SendOp::RdmaRead(world.sides[1].remote(0)), LANDING, 600);
+        world.transmit_all();
+        let mut response = Header::new(opcode, qpn(0), Psn::new(100));
+        response.ext.aeth = Some(Aeth { syndrome: Syndrome::ACK, msn: Msn::new(1) });
+        response.ext.atomic_ack = Some(1);
+        let mut octets = response.emit(len).as_slice().to_vec();
+        octets.resize(octets.len() + len.next_multiple_of(4), 1);
+        world.inject(0, &octets);
+        let statuses = world.sides[0].take_wcs();
+        assert_eq!(statuses.first().map(|&(_, status)| status), status, "{opcode:?} of {len}");
+    }
+}
+
+/// Goal: duplicates of parts of READs cannot pile up work without bound.
+#[test]
+fn duplicate_reads_are_bounded() {
+    let mut world = world(&Setup { mtu: 256, max_rd_atomic: 3, ..Setup::default() });
+    let remote = world.sides[1].remote(0);
+    let mut read = header(Opcode::ReadRequest, 100);
+    let reth = Reth { addr: remote.addr, rkey: remote.rkey.0, len: 256 * 100 };
+    read.ext.reth = Some(reth);
+    inject(&mut world, &read, b"");
+    world.trace.clear();
+    for index in 0..100 {
+        let mut part = header(Opcode::ReadRequest, 100 + index);
+        let addr = reth.addr + u64::from(index) * 256;
+        part.ext.reth = Some(Reth { addr, len: 256, ..reth });
+        world.inject(1, part.emit(0).as_slice());
+    }
+    world.transmit_all();
+    assert_eq!(world.trace.len(), 3);
 }
 
 /// Goal: an acknowledgement is owed once per turn, not once per request.

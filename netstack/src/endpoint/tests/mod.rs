@@ -1,0 +1,10 @@
+//! Endpoints in one world with virtual time.
+
+mod connections;
+mod hostile;
+mod losses;
+mod many;
+mod stock;
+mod traffic;
+mod verbs_face;
+mod world;

@@ -1,0 +1,365 @@
+//! Hosts, the wire between them, and virtual time. A run is a function of its seed.
+
+use super::super::{CcKind, ConnEvent, Endpoint, EndpointConfig, Mode};
+use crate::Place;
+use crate::fabric::ConnectParams;
+use crate::link::{LinkCaps, Trailer, Transmit, TxBatch};
+use crate::table::Random;
+use memory::{Access, Mr, Region, Registry, Sge, Span};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use verbs::{QpNum, RecvWr, Remote, SendOp, SendWr, SgeList, Wc, WrFlags};
+use wire::roce::Icrc;
+
+/// Octets of a host's region.
+pub(super) const REGION: usize = 1 << 20;
+/// The service in all tests.
+pub(super) const PORT: u16 = 4420;
+
+/// What happens to a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Deliver,
+    Drop,
+    /// Arrives a second time, so much later.
+    Duplicate(Duration),
+}
+
+/// A packet on its way.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Datagram {
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) octets: Vec<u8>,
+}
+
+impl Datagram {
+    /// CM attribute id, if it is one of its messages.
+    pub(super) fn attribute(&self) -> Option<u16> {
+        let is_cm = self.octets.first() == Some(&0x64);
+        is_cm.then(|| u16::from_be_bytes([self.octets[36], self.octets[37]]))
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    at: Instant,
+    order: u64,
+    datagram: Datagram,
+}
+
+/// One host.
+pub(super) struct Host {
+    pub(super) endpoint: Endpoint,
+    pub(super) addr: SocketAddr,
+    pub(super) region: Region,
+    pub(super) mr: Mr,
+    /// Events and completions in the order in which they were told.
+    pub(super) told: Vec<Told>,
+    /// Its polls do nothing any more.
+    pub(super) is_dead: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Told {
+    Event(ConnEvent),
+    Wc(Wc),
+}
+
+impl Host {
+    pub(super) fn new(addr: SocketAddr, config: EndpointConfig) -> Host {
+        let caps = LinkCaps {
+            local: addr,
+            path_mtu_bytes: 4096,
+            burst_max: 64,
+            same_host: false,
+            verifies_icrc: true,
+        };
+        let mut endpoint = Endpoint::new(config, &caps);
+        let region = Region::allocate(REGION).unwrap();
+        let access = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
+        let mr = endpoint.memory().register(&region, access).unwrap();
+        Host { endpoint, addr, region, mr, told: Vec::new(), is_dead: false }
+    }
+    pub(super) fn sge(&self, offset: u32, length: u32) -> Sge {
+        Sge { addr: self.mr.addr + u64::from(offset), length, lkey: self.mr.lkey }
+    }
+    pub(super) fn remote(&self, offset: u32) -> Remote {
+        Remote { addr: self.mr.addr + u64::from(offset), rkey: self.mr.rkey }
+    }
+    pub(super) fn post(&mut self, qp: QpNum, wr_id: u64, op: SendOp, offset: u32, length: u32) {
+        let sges = SgeList::from_slice(&[self.sge(offset, length)]);
+        let flags = WrFlags { signaled: true, ..WrFlags::default() };
+        self.endpoint.post_send(qp, SendWr { wr_id, op, sges, flags }).unwrap();
+    }
+    pub(super) fn post_recv(&mut self, qp: QpNum, wr_id: u64, offset: u32, length: u32) {
+        let sges = SgeList::from_slice(&[self.sge(offset, length)]);
+        self.endpoint.post_recv(qp, RecvWr { wr_id, sges }).unwrap();
+    }
+    pub(super) fn events(&self) -> Vec<ConnEvent> {
+        let event = |told: &Told| match told {
+            Told::Event(event) => Some(event.clone()),
+            Told::Wc(_) => None,
+        };
+        self.told.iter().filter_map(event).collect()
+    }
+    pub(super) fn wcs(&self) -> Vec<Wc> {
+        let wc = |told: &Told| match told {
+            Told::Event(_) => None,
+            Told::Wc(wc) => Some(*wc),
+        };
+        self.told.iter().filter_map(wc).collect()
+    }
+    pub(super) fn counter(&self, name: &str) -> u64 {
+        let mut value = None;
+        self.endpoint.counters(&mut |n, v| {
+            if n == name {
+                value = Some(v);
+            }
+        });
+        value.expect("a counter of that name")
+    }
+    /// Takes all events, all completions, all events.
+    pub(super) fn listen_to_endpoint(&mut self) {
+        let mut wcs = Vec::new();
+        for _ in 0..2 {
+            while let Some(event) = self.endpoint.poll_event() {
+                self.told.push(Told::Event(event));
+            }
+            self.endpoint.poll_wc(&mut wcs);
+            self.told.extend(wcs.drain(..).map(Told::Wc));
+        }
+    }
+    pub(super) fn paint(&self, offset: u32, length: u32, seed: u64) {
+        let mut random = Random::new(seed);
+        let octets: Vec<u8> = (0..length).map(|_| random.next_u32().to_le_bytes()[1]).collect();
+        self.region.write(offset as usize, &octets);
+    }
+    pub(super) fn octets(&self, offset: u32, length: u32) -> Vec<u8> {
+        let mut octets = vec![0; length as usize];
+        self.region.read(offset as usize, &mut octets);
+        octets
+    }
+}
+
+struct CopyPlace;
+
+impl Place for CopyPlace {
+    fn place(&mut self, span: Span<'_>, payload: &[u8]) {
+        assert_eq!(span.len(), payload.len());
+        span.write(payload);
+    }
+}
+
+pub(super) type Script = Box<dyn FnMut(&mut Datagram) -> Fate>;
+
+/// All hosts.
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) hosts: Vec<Host>,
+    pub(super) loss_permille: u32,
+    pub(super) reorder_permille: u32,
+    pub(super) script: Option<Script>,
+    /// ECN bits of every packet.
+    pub(super) ecn: u8,
+    /// Every packet that was sent, if `tracing`.
+    pub(super) trace: Vec<Datagram>,
+    pub(super) tracing: bool,
+    pub(super) random: Random,
+    flights: BinaryHeap<Reverse<Flight>>,
+    order: u64,
+}
+
+pub(super) fn addr(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], port))
+}
+
+pub(super) fn config(seed: u64, mode: Mode) -> EndpointConfig {
+    let cc = CcKind::Fixed { window_bytes: 256 << 10 };
+    EndpointConfig { seed, mode, max_qps: 64, cc, ..EndpointConfig::default() }
+}
+
+pub(super) fn params(private: &[u8]) -> ConnectParams {
+    ConnectParams { private: private.to_vec(), send_depth: 32, recv_depth: 32, read_depth: 16 }
+}
+
+impl World {
+    /// A client (host 0) and a server (host 1) that listens.
+    pub(super) fn pair(client: Mode, server: Mode, seed: u64) -> World {
+        let mut world = World::new(seed);
+        world.hosts.push(Host::new(addr(1, 50_000), config(seed * 2 + 1, client)));
+        world.hosts.push(Host::new(addr(2, 4791), config(seed * 2 + 2, server)));
+        world.hosts[1].endpoint.listen(PORT);
+        world
+    }
+    pub(super) fn new(seed: u64) -> World {
+        World {
+            now: Instant::now(),
+            hosts: Vec::new(),
+            loss_permille: 0,
+            reorder_permille: 0,
+            script: None,
+            ecn: 0,
+            trace: Vec::new(),
+            tracing: true,
+            random: Random::new(seed),
+            flights: BinaryHeap::new(),
+            order: 0,
+        }
+    }
+
+    /// Runs until nothing is left to happen, or `limit` has passed.
+    pub(super) fn drive(&mut self, limit: Duration) {
+        let end = self.now + limit;
+        loop {
+            self.turn();
+            let arrival = self.flights.peek().map(|Reverse(flight)| flight.at);
+            let alive = self.hosts.iter().filter(|host| !host.is_dead);
+            let timers = alive.filter_map(|host| host.endpoint.poll_timeout());
+            let Some(next) = timers.chain(arrival).min().filter(|&next| next <= end) else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(next);
+            self.deliver();
+        }
+    }
+    /// A tenth of a second, in which everything settles that no timer has to save.
+    pub(super) fn settle(&mut self) {
+        self.drive(Duration::from_millis(100));
+    }
+    /// A minute, in which everything settles.
+    pub(super) fn outlast(&mut self) {
+        self.drive(Duration::from_secs(60));
+    }
+
+    fn turn(&mut self) {
+        let mut batch = TxBatch::new(48);
+        for index in 0..self.hosts.len() {
+            let host = &mut self.hosts[index];
+            if host.is_dead {
+                continue;
+            }
+            host.endpoint.handle_timeout(self.now, &mut CopyPlace);
+            for round in 0.. {
+                assert!(round < 10_000, "an endpoint never stops sending");
+                let host = &mut self.hosts[index];
+                let more = host.endpoint.poll_transmit(self.now, &mut CopyPlace, &mut batch);
+                let full = batch.room() == 0;
+                self.send(index, &batch);
+                batch.clear();
+                if !(more && full) {
+                    break;
+                }
+            }
+            self.hosts[index].listen_to_endpoint();
+        }
+    }
+
+    fn send(&mut self, index: usize, batch: &TxBatch) {
+        for packet in batch.packets() {
+            let host = &self.hosts[index];
+            let octets = gather(packet, host.endpoint.memory_ref());
+            let from = host.addr;
+            self.put_on_wire(Datagram { from, to: packet.to, octets });
+        }
+    }
+
+    fn put_on_wire(&mut self, mut datagram: Datagram) {
+        let fate = match &mut self.script {
+            Some(script) => script(&mut datagram),
+            None => Fate::Deliver,
+        };
+        if self.tracing {
+            self.trace.push(datagram.clone());
+        }
+        if fate == Fate::Drop || self.chance(self.loss_permille) {
+            return;
+        }
+        let mut delay = Duration::from_micros(10);
+        if self.chance(self.reorder_permille) {
+            delay += Duration::from_nanos(u64::from(self.random.next_u32() % 100_000));
+        }
+        if let Fate::Duplicate(later) = fate {
+            self.fly(delay + later, datagram.clone());
+        }
+        self.fly(delay, datagram);
+    }
+
+    fn chance(&mut self, permille: u32) -> bool {
+        permille > 0 && self.random.next_u32() % 1000 < permille
+    }
+
+    pub(super) fn fly(&mut self, delay: Duration, datagram: Datagram) {
+        self.order += 1;
+        self.flights.push(Reverse(Flight { at: self.now + delay, order: self.order, datagram }));
+    }
+
+    fn deliver(&mut self) {
+        while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= self.now) {
+            let Some(Reverse(Flight { datagram, .. })) = self.flights.pop() else { return };
+            let to = datagram.to;
+            let host = self.hosts.iter_mut().find(|host| host.addr == to && !host.is_dead);
+            if let Some(host) = host {
+                let (now, ecn) = (self.now, self.ecn);
+                let (from, octets) = (datagram.from, &datagram.octets);
+                host.endpoint.handle_packet(now, from, ecn, octets, &mut CopyPlace);
+            }
+        }
+    }
+
+    /// Connects host 0 to host 1 and accepts. Returns both queue pairs.
+    pub(super) fn connect(&mut self) -> (QpNum, QpNum) {
+        let to = SocketAddr::new(self.hosts[1].addr.ip(), PORT);
+        let client = self.hosts[0].endpoint.connect(self.now, to, params(b"client"));
+        let server = self.await_request();
+        self.hosts[1].endpoint.accept(self.now, server, params(b"server"));
+        (client, server)
+    }
+
+    /// Runs until host 1 has a connect request that it has not seen.
+    pub(super) fn await_request(&mut self) -> QpNum {
+        let requests = |host: &Host| {
+            let request = |event: ConnEvent| match event {
+                ConnEvent::ConnectRequest { qp, .. } => Some(qp),
+                ConnEvent::Established { .. }
+                | ConnEvent::Rejected { .. }
+                | ConnEvent::Disconnected { .. } => None,
+            };
+            host.events().into_iter().filter_map(request).collect::<Vec<_>>()
+        };
+        let before = requests(&self.hosts[1]).len();
+        for _ in 0..10_000 {
+            self.drive(Duration::from_millis(1));
+            if let Some(&qp) = requests(&self.hosts[1]).get(before) {
+                return qp;
+            }
+        }
+        panic!("no connect request arrived");
+    }
+}
+
+/// What a link does: header, payload from memory, pad, trailer.
+fn gather(packet: &Transmit, memory: &Registry) -> Vec<u8> {
+    let mut octets = packet.header.as_slice().to_vec();
+    let header_len = octets.len();
+    for &sge in &packet.payload {
+        let span = memory.local(sge, Access::LOCAL_READ).unwrap();
+        let at = octets.len();
+        octets.resize(at + span.len(), 0);
+        span.read(&mut octets[at..]);
+    }
+    octets.resize(octets.len() + usize::from(packet.pad), 0);
+    match packet.trailer {
+        Trailer::None => {}
+        Trailer::Icrc => octets.extend([0; 4]),
+        Trailer::NativeCrc => {
+            let mut crc = Icrc::native(&octets[..header_len]);
+            crc.update(&octets[header_len..]);
+            octets.extend(crc.finish());
+        }
+    }
+    octets
+}
