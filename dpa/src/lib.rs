@@ -5,5 +5,6 @@
 //! (the same NIC on a thread of its own).
 
 pub mod engine;
+pub mod nic;
 pub mod pipe;
 pub mod rx;

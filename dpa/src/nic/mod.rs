@@ -1,0 +1,159 @@
+//! The NIC: link, endpoint, receive ring and placement as one thing to poll.
+//!
+//! The whole of FlexiNS' data path in one turn: `poll` takes packets from the link into the
+//! in-cache ring, lets the endpoint handle each (payload is placed at once), and tells what
+//! happened; `flush` lets the endpoint fill batches that the link gathers. It runs inline, polled by
+//! the thread that uses it, or behind the pipe ([`crate::pipe`]), the same code either way.
+
+mod fabric;
+
+use crate::engine::{NoOffload, Offload};
+use crate::rx::{Placer, in_cache_ring};
+use netstack::endpoint::{Endpoint, EndpointConfig};
+use netstack::fabric::FabricEvent;
+use netstack::link::{Link, RxRing, TxBatch};
+use std::time::Instant;
+use verbs::{QpNum, Wc};
+
+/// Receive calls in one poll at most: a flood must not keep the caller from its other work.
+const RX_CALLS_MAX: usize = 8;
+/// Transmit calls in one flush at most.
+const TX_CALLS_MAX: usize = 16;
+/// Where the destination queue pair lies in a packet. Source: IBTA 1.4, "Base Transport Header".
+const DEST_QP: std::ops::Range<usize> = 5..8;
+
+/// A NIC on a link. `O` is the handler that sees payload while it is placed.
+pub struct Nic<L, O = NoOffload> {
+    link: L,
+    endpoint: Endpoint,
+    ring: RxRing,
+    placer: Placer<O>,
+    batch: TxBatch,
+    wcs: Vec<Wc>,
+    /// Told at the next poll: work that could not even be posted.
+    events: Vec<FabricEvent>,
+    read_depth_max: u8,
+    link_errors: u64,
+    last_link_error: Option<std::io::Error>,
+}
+
+impl<L: Link> Nic<L> {
+    /// A NIC without a handler. Panics when the configuration is out of its bounds.
+    #[must_use]
+    pub fn new(link: L, config: EndpointConfig) -> Nic<L> {
+        Nic::with_placer(link, config, Placer::default())
+    }
+}
+
+impl<L: Link, O: Offload> Nic<L, O> {
+    /// A NIC whose placement runs a handler. Panics when the configuration is out of its bounds.
+    #[must_use]
+    pub fn with_placer(link: L, config: EndpointConfig, placer: Placer<O>) -> Nic<L, O> {
+        let caps = *link.caps();
+        Nic {
+            endpoint: Endpoint::new(config, &caps),
+            ring: in_cache_ring(),
+            placer,
+            batch: TxBatch::new(caps.burst_max),
+            wcs: Vec::with_capacity(1024),
+            events: Vec::new(),
+            read_depth_max: config.read_depth_max,
+            link_errors: 0,
+            last_link_error: None,
+            link,
+        }
+    }
+
+    /// Another receive ring: for comparisons (a large one leaves the cache).
+    #[must_use]
+    pub fn with_ring(mut self, ring: RxRing) -> Nic<L, O> {
+        self.ring = ring;
+        self
+    }
+
+    /// The link.
+    pub fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// The endpoint: queue pairs without CM, and their completion queues.
+    pub fn endpoint_mut(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
+    /// The placer, and with it the handler's results.
+    pub fn placer_mut(&mut self) -> &mut Placer<O> {
+        &mut self.placer
+    }
+
+    /// What the link last failed with (a packet longer than the path's MTU, say). The transport
+    /// treats what was not sent as lost.
+    pub fn take_link_error(&mut self) -> Option<std::io::Error> {
+        self.last_link_error.take()
+    }
+
+    /// Takes what arrived, in bursts that fit the ring, and places it.
+    pub fn receive(&mut self, now: Instant) {
+        for _ in 0..RX_CALLS_MAX {
+            if let Err(error) = self.link.rx_burst(&mut self.ring) {
+                self.link_failed(error);
+                return;
+            }
+            for packet in self.ring.packets() {
+                let octets = self.ring.octets(packet);
+                if !O::IDLE {
+                    self.placer.begin(destination(octets));
+                }
+                self.endpoint.handle_packet(now, packet.from, packet.ecn, octets, &mut self.placer);
+            }
+            let was_full = self.ring.free_slots() == 0;
+            self.ring.recycle();
+            // With slots to spare nothing more waits: asking again would cost a system call.
+            if !was_full {
+                return;
+            }
+        }
+    }
+
+    /// Runs timers that are due.
+    pub fn run_timers(&mut self, now: Instant) {
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now, &mut self.placer);
+        }
+    }
+
+    /// Sends what may leave now.
+    pub fn transmit(&mut self, now: Instant) {
+        for _ in 0..TX_CALLS_MAX {
+            let more = self.endpoint.poll_transmit(now, &mut self.placer, &mut self.batch);
+            if self.batch.packets().is_empty() {
+                return;
+            }
+            let outcome = self.link.tx_burst(&mut self.batch, self.endpoint.memory_ref());
+            if let Err(error) = outcome {
+                self.link_failed(error);
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn link_failed(&mut self, error: std::io::Error) {
+        self.link_errors += 1;
+        if self.last_link_error.is_none() {
+            tracing::warn!(%error, "the link failed; counted, and reported once");
+        }
+        self.last_link_error = Some(error);
+    }
+}
+
+fn destination(octets: &[u8]) -> QpNum {
+    match octets.get(DEST_QP) {
+        Some(&[a, b, c]) => QpNum::new(u32::from_be_bytes([0, a, b, c])),
+        _ => QpNum::default(),
+    }
+}
+
+#[cfg(test)]
+mod nic_tests;
