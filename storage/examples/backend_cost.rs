@@ -3,13 +3,15 @@
 //! `cargo run --release -p flexblk-storage --example backend_cost -- [URI]...`
 //!
 //! For each disk: nanoseconds for submit + poll + release of one 4-KiB read at random places, and
-//! for prepare + write, at depths 1, 32 and 1,024. The data itself is not touched. Times are those
+//! for prepare + write, at depths 1, 32 and 1,024; and, when all of them want one and the same
+//! block, reads and zeroings in turn. The data itself is not touched. Times are those
 //! that this thread had a CPU, so that other work on the machine disturbs less.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 use flexblk_storage::{
-    Backend, BackendSpec, BlockRange, Done, Durability, Op, Purpose, Request, Tag, open,
+    Backend, BackendSpec, BlockRange, BoxedBackend, Done, Durability, Op, Purpose, Request, Tag,
+    open,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -20,18 +22,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let default = || vec!["null:1TiB".into(), "mem:512MiB".into(), "mem:512MiB?stats".into()];
     let uris = if given.is_empty() { default() } else { given };
-    println!("{:<32} {:>6} {:>12} {:>12}", "disk", "depth", "read ns", "write ns");
+    println!("{:<32} {:>6} {:>12} {:>12} {:>12}", "disk", "depth", "read ns", "write ns", "hot ns");
     for uri in uris {
+        let begin = Instant::now();
         let mut disk = open(&uri.parse::<BackendSpec>()?)?;
+        println!("{uri:<32} opened in {:?}", begin.elapsed());
         for depth in [1, 32, 1024] {
-            let mut runs: Vec<(f64, f64)> =
-                (0..3).map(|_| (reads(&mut disk, depth), writes(&mut disk, depth))).collect();
-            let mut median = |pick: fn(&(f64, f64)) -> f64| {
-                runs.sort_by(|a, b| pick(a).total_cmp(&pick(b)));
-                runs.get(1).map_or(0.0, pick)
+            let mut median = |cost: fn(&mut BoxedBackend, u64) -> f64| {
+                let mut runs = [0; 3].map(|_| cost(&mut disk, depth));
+                runs.sort_by(f64::total_cmp);
+                runs[1]
             };
-            let (read, write) = (median(|run| run.0), median(|run| run.1));
-            println!("{uri:<32} {depth:>6} {read:>12.1} {write:>12.1}");
+            let (read, write, hot) = (median(reads), median(writes), median(hot_block));
+            println!("{uri:<32} {depth:>6} {read:>12.1} {write:>12.1} {hot:>12.1}");
         }
     }
     Ok(())
@@ -53,7 +56,7 @@ impl Places {
     }
 }
 
-fn reads(disk: &mut impl Backend, depth: u64) -> f64 {
+fn reads(disk: &mut BoxedBackend, depth: u64) -> f64 {
     let mut places = Places::new(disk);
     measure(disk, depth, &mut |disk, done, now| {
         for tag in 0..depth {
@@ -66,7 +69,7 @@ fn reads(disk: &mut impl Backend, depth: u64) -> f64 {
     })
 }
 
-fn writes(disk: &mut impl Backend, depth: u64) -> f64 {
+fn writes(disk: &mut BoxedBackend, depth: u64) -> f64 {
     let mut places = Places::new(disk);
     let block = u64::from(disk.geometry().block_bytes);
     let mut ranges = Vec::with_capacity(1024);
@@ -90,6 +93,27 @@ fn writes(disk: &mut impl Backend, depth: u64) -> f64 {
         }
         finish(disk, done, depth, now);
         done.clear();
+    })
+}
+
+/// Everybody wants one block: the worst case of the locks.
+fn hot_block(disk: &mut BoxedBackend, depth: u64) -> f64 {
+    let range = BlockRange { start: 7, count: 1 };
+    measure(disk, depth, &mut |disk, done, now| {
+        for tag in 0..depth {
+            let op = if tag % 2 == 0 {
+                Op::Read(range)
+            } else {
+                Op::WriteZeroes { range, deallocate: false, durability: Durability::Cached }
+            };
+            submit(disk, Request { tag: Tag(tag), op, buffer: None });
+        }
+        let mut left = depth;
+        while left > 0 {
+            disk.poll(now, done);
+            left -= done.len() as u64;
+            done.drain(..).filter_map(|result| result.buffer).for_each(|b| disk.release(b));
+        }
     })
 }
 

@@ -56,8 +56,12 @@ impl FileDisk {
     pub fn open(path: &Path, options: FileOptions) -> io::Result<FileDisk> {
         let medium = Medium::open(path, options)?;
         let mut ring = Ring::new(medium.file.try_clone()?, options.depth).map_err(|e| {
-            let what = "io_uring is not available here: use mmap: instead of file:";
-            io::Error::new(e.kind(), format!("{what} ({e})"))
+            let cure = if e.raw_os_error() == Some(libc::ENOMEM) {
+                "raise the limit of locked memory (ulimit -l), or use mmap: instead of file:"
+            } else {
+                "use mmap: instead of file:"
+            };
+            io::Error::new(e.kind(), format!("io_uring is not available here ({e}): {cure}"))
         })?;
         let deallocate = medium.can_deallocate(&mut ring);
         let staging = Staging::new(0, options.depth as usize)?;

@@ -22,6 +22,24 @@ fn files_conform() {
     }
 }
 
+/// Goal: where the file system cannot zero without data (tmpfs: no FALLOC_FL_ZERO_RANGE), zeroes
+/// are written.
+#[test]
+fn a_file_system_that_cannot_zero_conforms() {
+    let folder = std::path::Path::new("/dev/shm");
+    if !folder.is_dir() {
+        eprintln!("skipped: there is no /dev/shm");
+        return;
+    }
+    let path = TempPath::in_folder(folder, "tmpfs");
+    for block_bytes in [4096, 512] {
+        let make = || -> Box<dyn Backend> {
+            Box::new(FileDisk::open(path.path(), options(block_bytes, Direct::Auto)).unwrap())
+        };
+        conformance::check(&make, Keeps::Data);
+    }
+}
+
 /// Goal: two targets cannot have one file; the refusal says who is in the way and what to do.
 #[test]
 fn a_file_has_one_owner() {

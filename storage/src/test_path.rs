@@ -7,8 +7,10 @@ pub(crate) struct TempPath(PathBuf);
 
 impl TempPath {
     pub(crate) fn new(name: &str) -> TempPath {
-        let unique = format!("flexblk-{}-{name}", std::process::id());
-        TempPath(std::env::temp_dir().join(unique))
+        TempPath::in_folder(&std::env::temp_dir(), name)
+    }
+    pub(crate) fn in_folder(folder: &Path, name: &str) -> TempPath {
+        TempPath(folder.join(format!("flexblk-{}-{name}", std::process::id())))
     }
     pub(crate) fn path(&self) -> &Path {
         &self.0
