@@ -19,7 +19,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config { seed: 1, max_transfer_bytes: 1 << 20, path_mtu_bytes: Some(4096), connections_max: 4096 }
+        Config {
+            seed: 1,
+            max_transfer_bytes: 1 << 20,
+            path_mtu_bytes: Some(4096),
+            connections_max: 4096,
+        }
     }
 }
 

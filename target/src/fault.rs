@@ -4,6 +4,7 @@
 //! Source: NVMe Base 2.0, "Status Field"; NVMe over Fabrics, "Connect command" (its result).
 
 use storage::DiskStatus;
+use wire::fabrics::ConnectFault;
 use wire::nvme::Status;
 
 /// Octet offsets in a command, as the error log names the field at fault.
@@ -56,16 +57,20 @@ impl Fault {
     }
     /// The data is not as long as the command needs.
     pub(crate) const fn data_length() -> Fault {
-        Fault::at(Status::DATA_SGL_LENGTH_INVALID, field::DATA_POINTER)
+        Fault::at(Status::SGL_DATA_LENGTH, field::DATA_POINTER)
     }
-    /// Connect Invalid Parameters: `offset` in the command.
-    pub(crate) const fn connect_command(offset: u16) -> Fault {
-        Fault { result: offset as u32, ..Fault::at(Status::CONNECT_INVALID_PARAMETERS, offset) }
+    /// Connect Invalid Parameters: which one.
+    pub(crate) const fn connect(parameter: ConnectFault) -> Fault {
+        let location = if parameter.in_data { field::DATA_POINTER } else { parameter.offset };
+        let fault = Fault::at(Status::CONNECT_INVALID_PARAMETERS, location);
+        Fault { result: parameter.dword(), ..fault }
     }
-    /// Connect Invalid Parameters: `offset` in its data.
-    pub(crate) const fn connect_data(offset: u16) -> Fault {
-        let fault = Fault::at(Status::CONNECT_INVALID_PARAMETERS, field::DATA_POINTER);
-        Fault { result: 1 << 16 | offset as u32, ..fault }
+    /// As the completion entry tells it, when the error log tells more.
+    pub(crate) const fn logged(self) -> Fault {
+        if self.location == field::NONE {
+            return self;
+        }
+        Fault { status: self.status.with_more(), ..self }
     }
 }
 
@@ -73,11 +78,9 @@ impl Fault {
 pub(crate) fn of_disk(status: DiskStatus) -> Option<Fault> {
     match status {
         DiskStatus::Good => None,
-        DiskStatus::ReadError => Some(Fault::plain(Status::UNRECOVERED_READ_ERROR)),
+        DiskStatus::ReadError => Some(Fault::plain(Status::UNRECOVERED_READ)),
         DiskStatus::WriteError => Some(Fault::plain(Status::WRITE_FAULT)),
-        DiskStatus::CapacityExceeded => {
-            Some(Fault::at(Status::CAPACITY_EXCEEDED, field::CDW12))
-        }
+        DiskStatus::CapacityExceeded => Some(Fault::at(Status::CAPACITY_EXCEEDED, field::CDW12)),
         DiskStatus::CompareFailed => Some(Fault::plain(Status::COMPARE_FAILURE)),
         DiskStatus::Unsupported => Some(Fault::invalid_opcode()),
         DiskStatus::Internal => Some(Fault::plain(Status::INTERNAL_ERROR)),

@@ -48,7 +48,8 @@ fn digest(seed: u64, purpose: &[u8], text: &str) -> [u8; 16] {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     let seed = seed.to_le_bytes();
-    let octets = seed.iter().chain(purpose).chain(&[0]).chain(text.as_bytes());
+    // The seed again at the end: each octet then has reached all of the hash.
+    let octets = seed.iter().chain(purpose).chain(&[0]).chain(text.as_bytes()).chain(&seed);
     let hash = octets.fold(BASIS, |hash, &octet| (hash ^ u128::from(octet)).wrapping_mul(PRIME));
     hash.to_be_bytes()
 }

@@ -33,4 +33,9 @@ fn test_clock() -> std::time::Instant {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::too_many_lines,
+    reason = "tables of cases, and numbers that are small because a test chose them"
+)]
 mod tests;

@@ -4,9 +4,10 @@
 
 use crate::identity::{self, NamespaceIds};
 use storage::Geometry;
+use wire::fabrics::{Nqn, NqnError};
 
 /// NQN under which every discovery service answers.
-pub const DISCOVERY_NQN: &str = "nqn.2014-08.org.nvmexpress.discovery";
+pub const DISCOVERY_NQN: &str = Nqn::DISCOVERY;
 
 /// Position of a disk in the reactor: what namespaces point to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,9 +41,9 @@ pub(crate) const MODEL: &str = "FlexBlk";
 /// Why a subsystem or namespace cannot be exported. The configuration's fault.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The name is not an NVMe qualified name of at most 223 octets.
-    #[error("{0:?} is not an NVMe qualified name (nqn.yyyy-mm.reverse-domain:name, at most 223 octets)")]
-    BadNqn(String),
+    /// The name is not an NVMe qualified name.
+    #[error("{0:?} cannot name a subsystem: {1}")]
+    BadNqn(String, NqnError),
     /// Two subsystems of one name, or one named like the discovery service.
     #[error("subsystem {0:?} exists already")]
     DuplicateNqn(String),
@@ -68,9 +69,7 @@ impl Subsystem {
     ///
     /// Errors: a bad name. `seed` makes the serial number.
     pub fn new(nqn: &str, seed: u64) -> Result<Subsystem, ExportError> {
-        if !is_nqn(nqn) {
-            return Err(ExportError::BadNqn(nqn.to_owned()));
-        }
+        Nqn::new(nqn).map_err(|why| ExportError::BadNqn(nqn.to_owned(), why))?;
         if nqn == DISCOVERY_NQN {
             return Err(ExportError::DuplicateNqn(nqn.to_owned()));
         }
@@ -160,17 +159,6 @@ impl Subsystem {
         let most = disks.min().unwrap_or(limit).min(limit).max(4096);
         1 << most.ilog2()
     }
-}
-
-/// Source: NVMe Base 2.0, "NVMe Qualified Names".
-fn is_nqn(text: &str) -> bool {
-    let shape = text.strip_prefix("nqn.").and_then(|rest| {
-        let (year, rest) = rest.split_at_checked(4)?;
-        let (month, rest) = rest.strip_prefix('-')?.split_at_checked(2)?;
-        let digits = year.bytes().chain(month.bytes()).all(|octet| octet.is_ascii_digit());
-        Some(digits && rest.strip_prefix('.').is_some_and(|domain| !domain.is_empty()))
-    });
-    text.len() <= 223 && text.bytes().all(|octet| octet.is_ascii_graphic()) && shape == Some(true)
 }
 
 /// Where hosts reach the subsystems: one address and service.

@@ -5,20 +5,20 @@
 use super::{Controller, ControllerKind, World, fabrics, features};
 use crate::fault::Fault;
 use std::time::Instant;
-use wire::fabrics::CONNECT_DATA_BYTES;
-use wire::nvme::{Sqe, admin_opcode};
+use wire::fabrics::ConnectData;
+use wire::nvme::{AdminOpcode, FabricsType, FeatureCmd, Sqe};
+
+#[expect(clippy::cast_possible_truncation, reason = "1,024")]
+const CONNECT_BYTES: u32 = ConnectData::LEN as u32;
 
 /// Octets of data that an admin or Fabrics command brings: they are fetched before it is executed.
 pub(crate) fn host_data_bytes(sqe: &Sqe) -> u32 {
-    match sqe.opcode {
-        wire::fabrics::OPCODE if fabrics::command_type(sqe) == wire::fabrics::fctype::CONNECT => {
-            CONNECT_DATA_BYTES
-        }
-        admin_opcode::SET_FEATURES => {
-            let [fid, ..] = sqe.cdw10.to_le_bytes();
-            features::set_data_bytes(fid)
-        }
-        _ => 0,
+    if sqe.fabrics_type() == Some(FabricsType::Connect) {
+        CONNECT_BYTES
+    } else if sqe.admin_opcode() == Some(AdminOpcode::SetFeatures) {
+        features::set_data_bytes(FeatureCmd::decode(sqe).fid)
+    } else {
+        0
     }
 }
 
@@ -34,26 +34,35 @@ impl Controller {
         world: &World<'_>,
         reply: &mut Vec<u8>,
     ) -> Result<u64, Fault> {
-        if sqe.opcode == wire::fabrics::OPCODE {
+        if sqe.admin_opcode() == Some(AdminOpcode::Fabrics) {
             return self.execute_fabrics(now, sqe);
         }
         self.check_ready()?;
         let has_cache = world.subsystem.has_write_cache();
-        match sqe.opcode {
-            admin_opcode::GET_LOG_PAGE => self.get_log_page(now, sqe, world, reply),
-            admin_opcode::IDENTIFY => self.identify(sqe, world, reply),
-            admin_opcode::SET_FEATURES => self.set_features(now, sqe, data, has_cache),
-            admin_opcode::GET_FEATURES => self.get_features(now, sqe, has_cache, reply),
-            admin_opcode::KEEP_ALIVE => Ok(0),
-            admin_opcode::ABORT if self.kind == ControllerKind::Io => Ok(self.abort(sqe)),
+        let is_io = self.kind == ControllerKind::Io;
+        // Everything without an arm is refused, as nvmet does; on fabrics that includes the making
+        // and deleting of queues.
+        match sqe.admin_opcode() {
+            Some(AdminOpcode::GetLogPage) => self.get_log_page(now, sqe, world, reply),
+            Some(AdminOpcode::Identify) => self.identify(sqe, world, reply),
+            Some(AdminOpcode::SetFeatures) => self.set_features(now, sqe, data, has_cache),
+            Some(AdminOpcode::GetFeatures) => self.get_features(now, sqe, has_cache, reply),
+            Some(AdminOpcode::KeepAlive) => Ok(0),
+            Some(AdminOpcode::Abort) if is_io => Ok(self.abort(sqe)),
             _ => Err(Fault::invalid_opcode()),
         }
     }
     fn execute_fabrics(&mut self, now: Instant, sqe: &Sqe) -> Result<u64, Fault> {
-        match fabrics::command_type(sqe) {
-            wire::fabrics::fctype::PROPERTY_GET => self.property_get(sqe),
-            wire::fabrics::fctype::PROPERTY_SET => self.property_set(now, sqe),
-            _ => Err(fabrics::unknown_type()),
+        match sqe.fabrics_type() {
+            Some(FabricsType::PropertyGet) => self.property_get(sqe),
+            Some(FabricsType::PropertySet) => self.property_set(now, sqe),
+            Some(
+                FabricsType::Connect
+                | FabricsType::AuthenticationSend
+                | FabricsType::AuthenticationReceive
+                | FabricsType::Disconnect,
+            )
+            | None => Err(fabrics::unknown_type()),
         }
     }
 }

@@ -4,38 +4,22 @@
 
 use crate::queue::Inflight;
 use std::collections::VecDeque;
+use wire::nvme::AsyncEvent;
 
 /// Requests that a host may leave outstanding (AERL is one less).
-pub(crate) const AER_LIMIT: usize = 4;
+pub(crate) const AER_LIMIT: u8 = 4;
 
-/// Something that a host may want to hear. At most one of each is pending: hosts read a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum AsyncEvent {
-    /// Notice: the attributes of a namespace changed (log page 04h tells which).
-    NamespaceChanged,
-    /// Notice: the discovery log changed.
-    DiscoveryChanged,
-}
-
-impl AsyncEvent {
-    /// Dword 0 of the completion: type, information, log page to read.
-    pub(crate) fn dword(self) -> u32 {
-        let (kind, information, log_page) = match self {
-            AsyncEvent::NamespaceChanged => (2, 0x00, 0x04),
-            AsyncEvent::DiscoveryChanged => (2, 0xf0, 0x70),
-        };
-        kind | information << 8 | log_page << 16
-    }
-    /// The bit of Asynchronous Event Configuration (and of OAES) that enables it.
-    pub(crate) fn enable_bit(self) -> u32 {
-        match self {
-            AsyncEvent::NamespaceChanged => 1 << 8,
-            AsyncEvent::DiscoveryChanged => 1 << 31,
-        }
+/// The bit of Asynchronous Event Configuration (and of OAES) that enables `event`; none for those
+/// that never happen here.
+pub(crate) fn enable_bit(event: AsyncEvent) -> u32 {
+    match event {
+        AsyncEvent::NAMESPACE_CHANGED => 1 << 8,
+        AsyncEvent::DISCOVERY_CHANGED => 1 << 31,
+        _ => 0,
     }
 }
 
-/// Requests and events of one controller.
+/// Requests and events of one controller. At most one of each event is pending: hosts read a log.
 #[derive(Debug, Default)]
 pub(crate) struct Aer {
     requests: VecDeque<Inflight>,
@@ -48,7 +32,7 @@ pub(crate) struct Aer {
 impl Aer {
     /// Keeps a request. Errors: the request itself beyond [`AER_LIMIT`].
     pub(crate) fn handle_request(&mut self, request: Inflight) -> Result<(), Inflight> {
-        if self.requests.len() >= AER_LIMIT {
+        if self.requests.len() >= usize::from(AER_LIMIT) {
             return Err(request);
         }
         self.requests.push_back(request);
@@ -56,7 +40,7 @@ impl Aer {
     }
     /// Something happened. Kept only if the host asked to hear of it.
     pub(crate) fn handle_event(&mut self, event: AsyncEvent) {
-        let wanted = self.enabled & event.enable_bit() != 0;
+        let wanted = self.enabled & enable_bit(event) != 0;
         if wanted && !self.masked.contains(&event) && !self.pending.contains(&event) {
             self.pending.push_back(event);
         }
@@ -114,17 +98,17 @@ mod tests {
         }
         let fifth = aer.handle_request(Inflight::accept(4, 4)).unwrap_err();
         fifth.abandon();
-        aer.handle_event(AsyncEvent::NamespaceChanged);
+        aer.handle_event(AsyncEvent::NAMESPACE_CHANGED);
         assert!(aer.poll_event().is_none(), "not enabled");
         aer.set_enabled(1 << 8);
-        aer.handle_event(AsyncEvent::NamespaceChanged);
-        aer.handle_event(AsyncEvent::NamespaceChanged);
+        aer.handle_event(AsyncEvent::NAMESPACE_CHANGED);
+        aer.handle_event(AsyncEvent::NAMESPACE_CHANGED);
         let (request, event) = aer.poll_event().unwrap();
         assert_eq!((request.complete(), event.dword()), (0, 0x0004_0002));
-        aer.handle_event(AsyncEvent::NamespaceChanged);
+        aer.handle_event(AsyncEvent::NAMESPACE_CHANGED);
         assert!(aer.poll_event().is_none(), "masked until the log is read");
-        aer.unmask(AsyncEvent::NamespaceChanged);
-        aer.handle_event(AsyncEvent::NamespaceChanged);
+        aer.unmask(AsyncEvent::NAMESPACE_CHANGED);
+        aer.handle_event(AsyncEvent::NAMESPACE_CHANGED);
         aer.poll_event().unwrap().0.abandon();
         aer.abort(3).unwrap().abandon();
         assert_eq!(aer.drain().map(Inflight::complete).collect::<Vec<_>>(), [2]);

@@ -2,11 +2,13 @@
 //!
 //! Source: NVMe Base 2.0, "Error Information (Log Identifier 01h)".
 
+use wire::nvme::Status;
+
 /// Entries that are kept (ELPE is one less).
 pub(crate) const ERROR_ENTRIES: usize = 64;
 
 /// One failed command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ErrorEntry {
     /// Number of the error since the controller was made, from 1.
     pub(crate) error_count: u64,
@@ -14,14 +16,21 @@ pub(crate) struct ErrorEntry {
     pub(crate) sqid: u16,
     /// Command identifier.
     pub(crate) cid: u16,
-    /// Status field as in the completion entry (bit 0 is the phase tag: zero).
-    pub(crate) status: u16,
+    /// Outcome.
+    pub(crate) status: Status,
     /// First octet of the command that is at fault, and bit in it (15:8); 0xffff: none.
     pub(crate) location: u16,
     /// First logical block concerned.
     pub(crate) lba: u64,
     /// Namespace.
     pub(crate) nsid: u32,
+}
+
+impl Default for ErrorEntry {
+    fn default() -> ErrorEntry {
+        let status = Status::SUCCESS;
+        ErrorEntry { error_count: 0, sqid: 0, cid: 0, status, location: 0, lba: 0, nsid: 0 }
+    }
 }
 
 /// The last [`ERROR_ENTRIES`] of them.

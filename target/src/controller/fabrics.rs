@@ -1,41 +1,35 @@
 //! Fabrics commands: Connect, Property Get and Set.
 //!
-//! Source: NVMe over Fabrics 1.1 / NVMe Base 2.0, "Fabrics Command Set".
+//! Source: NVMe Base 2.0, "Fabrics Command Set"; refusals follow Linux nvmet.
 
+use super::features::Features;
 use super::registers::{BadProperty, Transition};
-use super::{Completion, Controller, Features};
+use super::{Completion, Controller};
 use crate::fault::{Fault, field};
 use std::time::Instant;
-use wire::fabrics::ConnectData;
-use wire::nvme::{Sqe, Status};
+use wire::fabrics::{ConnectCmd, ConnectData, ConnectFault, Nqn, PropertyGetCmd, PropertySetCmd};
+use wire::nvme::{ControllerId, QueueId, Sqe, Status};
 
-/// Offsets of Connect's parameters in the command, as its result names them.
-const CONNECT_RECORD_FORMAT: u16 = 40;
-pub(super) const CONNECT_QID: u16 = 42;
-const CONNECT_SQSIZE: u16 = 44;
-/// Offsets in Connect's data.
-const DATA_SUBSYSTEM_NQN: u16 = 256;
-const DATA_HOST_NQN: u16 = 512;
+/// Offset of the record format in a Connect command.
+const RECORD_FORMAT: u16 = 40;
 
 /// A Connect command whose own parameters are in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ConnectRequest {
-    /// Queue identifier: 0 asks for a controller.
-    pub(crate) qid: u16,
     /// Entries of the submission queue.
     pub(crate) entries: u16,
     /// The host does not want to hear of the queue's head pointer.
     pub(crate) head_disabled: bool,
     /// Keep Alive timeout, 0 for none.
     pub(crate) kato_ms: u32,
-    /// Controller identifier: 0xffff asks for any.
-    pub(crate) cntlid: u16,
+    /// Controller wanted.
+    pub(crate) cntlid: ControllerId,
     /// Host.
     pub(crate) host_id: [u8; 16],
     /// Host's NQN.
-    pub(crate) host_nqn: String,
+    pub(crate) host_nqn: Nqn,
     /// Subsystem's NQN.
-    pub(crate) subsystem_nqn: String,
+    pub(crate) subsystem_nqn: Nqn,
 }
 
 /// Checks Connect's command and data. `connection_qid` is what the connection was set up for;
@@ -46,48 +40,42 @@ pub(crate) fn parse_connect(
     connection_qid: u16,
     entries_max: u16,
 ) -> Result<ConnectRequest, Fault> {
-    let [format0, format1, qid0, qid1] = sqe.cdw10.to_le_bytes();
-    let [size0, size1, attributes, _] = sqe.cdw11.to_le_bytes();
-    if u16::from_le_bytes([format0, format1]) != 0 {
-        return Err(Fault::at(Status::CONNECT_INCOMPATIBLE_FORMAT, CONNECT_RECORD_FORMAT));
+    let command = ConnectCmd::decode(sqe);
+    if command.record_format != 0 {
+        return Err(Fault::at(Status::CONNECT_INCOMPATIBLE_FORMAT, RECORD_FORMAT));
     }
-    let data = data.first_chunk().ok_or(Fault::data_length())?;
-    let data = ConnectData::parse(data);
-    let qid = u16::from_le_bytes([qid0, qid1]);
-    if qid != connection_qid {
-        return Err(Fault::connect_command(CONNECT_QID));
+    let data = ConnectData::decode(data).ok_or(Fault::data_length())?;
+    if command.queue != QueueId(connection_qid) {
+        return Err(Fault::connect(ConnectFault::QUEUE_ID));
     }
-    let zero_based = u16::from_le_bytes([size0, size1]);
-    if zero_based == 0 || zero_based >= entries_max {
-        return Err(Fault::connect_command(CONNECT_SQSIZE));
+    let entries = u16::try_from(command.sq_size.count()).unwrap_or(u16::MAX);
+    if !(2..=entries_max).contains(&entries) {
+        return Err(Fault::connect(ConnectFault::SQ_SIZE));
     }
-    let subsystem_nqn = data.subsystem_nqn().ok_or(Fault::connect_data(DATA_SUBSYSTEM_NQN))?;
-    let host_nqn = data.host_nqn().filter(|nqn| !nqn.is_empty());
-    let host_nqn = host_nqn.ok_or(Fault::connect_data(DATA_HOST_NQN))?;
+    let bad_subsystem = |_| Fault::connect(ConnectFault::SUBSYSTEM_NQN);
+    let bad_host = |_| Fault::connect(ConnectFault::HOST_NQN);
     Ok(ConnectRequest {
-        qid,
-        entries: zero_based + 1,
-        head_disabled: attributes & 1 << 2 != 0,
-        kato_ms: sqe.cdw12,
-        cntlid: data.cntlid,
-        host_id: data.host_id,
-        host_nqn: host_nqn.to_owned(),
-        subsystem_nqn: subsystem_nqn.to_owned(),
+        entries,
+        head_disabled: command.attributes & ConnectCmd::NO_FLOW_CONTROL != 0,
+        kato_ms: command.keep_alive_ms,
+        cntlid: data.controller(),
+        host_id: data.host_id(),
+        host_nqn: data.host_nqn().map_err(bad_host)?,
+        subsystem_nqn: data.subsystem_nqn().map_err(bad_subsystem)?,
     })
 }
 
 impl Controller {
-    /// Property Get. Dword 10: size; dword 11: offset.
+    /// Property Get. Returns the property.
     pub(super) fn property_get(&self, sqe: &Sqe) -> Result<u64, Fault> {
-        self.registers.get(sqe.cdw11, sqe.cdw10 & 7 == 1).map_err(property_fault)
+        let command = PropertyGetCmd::decode(sqe);
+        self.registers.get(command.offset, command.size).map_err(property_fault)
     }
-    /// Property Set. Dword 12: value.
+    /// Property Set.
     pub(super) fn property_set(&mut self, now: Instant, sqe: &Sqe) -> Result<u64, Fault> {
-        let wide = sqe.cdw10 & 7 == 1;
-        let transition = self.registers.set(sqe.cdw11, wide, sqe.cdw12).map_err(property_fault)?;
-        match transition {
-            Transition::None => {}
-            Transition::Enabled => self.keep_alive.handle_traffic(now),
+        let PropertySetCmd { size, offset, value } = PropertySetCmd::decode(sqe);
+        match self.registers.set(offset, size, value).map_err(property_fault)? {
+            Transition::None | Transition::Enabled => {}
             Transition::Disabled => self.handle_reset(now),
         }
         Ok(0)
@@ -104,13 +92,10 @@ impl Controller {
 }
 
 fn property_fault(bad: BadProperty) -> Fault {
-    Fault::invalid_field(if bad.size { field::CDW10 } else { field::CDW11 })
-}
-
-/// Fabrics command type: the low octet of what is the namespace identifier elsewhere.
-pub(crate) fn command_type(sqe: &Sqe) -> u8 {
-    let [kind, ..] = sqe.nsid.to_le_bytes();
-    kind
+    Fault::invalid_field(match bad {
+        BadProperty::Size => field::CDW10,
+        BadProperty::Offset => field::CDW11,
+    })
 }
 
 /// A command type that does not exist, or not on this queue.

@@ -1,31 +1,34 @@
 //! Get Log Page.
 //!
 //! Source: NVMe Base 2.0, "Get Log Page command"; pages exist as in Linux nvmet, plus those that
-//! NVMe 2.0 makes mandatory. Pages are built as octets: each layout is written at its builder.
+//! NVMe 2.0 makes mandatory.
 
-use super::error_log::ErrorEntry;
 use super::features::IO_FEATURES;
-use super::{AsyncEvent, Controller, ControllerKind, World};
+use super::{Controller, ControllerKind, World, discovery, identify};
 use crate::disk::DiskStats;
 use crate::fault::{Fault, field};
-use crate::subsystem::Namespace;
 use std::time::Instant;
-use wire::nvme::{Sqe, admin_opcode, io_opcode, log_id};
+use wire::nvme::log::{
+    ChangedNamespaces, CommandEffects, Effects, ErrorLogEntry, LogId, SmartLog, SupportedLogPages,
+};
+use wire::nvme::{AdminOpcode, AsyncEvent, GetLogPageCmd, IoOpcode, Nsid, Sqe, Status};
 
 /// Pages of an I/O controller.
-const IO_PAGES: [u8; 7] = [
-    log_id::SUPPORTED_PAGES,
-    log_id::ERROR_INFORMATION,
-    log_id::SMART,
-    log_id::FIRMWARE_SLOT,
-    log_id::CHANGED_NAMESPACES,
-    log_id::COMMAND_EFFECTS,
-    log_id::FEATURE_EFFECTS,
+const IO_PAGES: [LogId; 7] = [
+    LogId::SupportedPages,
+    LogId::Error,
+    LogId::Smart,
+    LogId::FirmwareSlot,
+    LogId::ChangedNamespaces,
+    LogId::Effects,
+    LogId::FeatureEffects,
 ];
 /// Pages of a discovery controller.
-const DISCOVERY_PAGES: [u8; 2] = [log_id::SUPPORTED_PAGES, log_id::DISCOVERY];
-/// All namespaces.
-const NSID_ALL: u32 = u32::MAX;
+const DISCOVERY_PAGES: [LogId; 2] = [LogId::SupportedPages, LogId::Discovery];
+/// Octets of the Firmware Slot Information page.
+const FIRMWARE_BYTES: usize = 512;
+/// Octets of the Feature Identifiers Effects page.
+const FEATURE_BYTES: usize = 1024;
 
 impl Controller {
     /// Leaves exactly as many octets of the page in `reply` as the host asked for, from the offset
@@ -37,178 +40,159 @@ impl Controller {
         world: &World<'_>,
         reply: &mut Vec<u8>,
     ) -> Result<u64, Fault> {
-        let dwords = (u64::from(sqe.cdw11 & 0xffff) << 16 | u64::from(sqe.cdw10 >> 16)) + 1;
-        let wanted = dwords * 4;
-        if wanted > u64::from(world.max_transfer_bytes) {
+        let command = GetLogPageCmd::decode(sqe);
+        if command.len_bytes() > u64::from(world.max_transfer_bytes) {
             return Err(Fault::invalid_field(field::CDW10));
         }
-        let offset = u64::from(sqe.cdw13) << 32 | u64::from(sqe.cdw12);
-        if offset % 4 != 0 {
+        if !command.offset.is_multiple_of(4) || command.index_offset {
             return Err(Fault::invalid_field(field::CDW12));
         }
-        let page = self.log_page(now, sqe, world)?;
-        let start = usize::try_from(offset).ok().filter(|start| *start <= page.len());
+        let page = self.log_page(now, &command, sqe.nsid(), world)?;
+        let start = usize::try_from(command.offset).ok().filter(|start| *start <= page.len());
         let start = start.ok_or(Fault::invalid_field(field::CDW12))?;
-        let wanted = usize::try_from(wanted).unwrap_or(0);
+        let wanted = usize::try_from(command.len_bytes()).unwrap_or(0);
         reply.extend(page.iter().skip(start).take(wanted));
         reply.resize(wanted, 0);
         Ok(0)
     }
 
-    fn log_page(&mut self, now: Instant, sqe: &Sqe, world: &World<'_>) -> Result<Vec<u8>, Fault> {
-        let [lid, specific, ..] = sqe.cdw10.to_le_bytes();
-        let retain_event = specific & 1 << 7 != 0;
-        let pages: &[u8] = match self.kind {
+    fn log_page(
+        &mut self,
+        now: Instant,
+        command: &GetLogPageCmd,
+        nsid: Nsid,
+        world: &World<'_>,
+    ) -> Result<Vec<u8>, Fault> {
+        let pages: &[LogId] = match self.kind {
             ControllerKind::Io => &IO_PAGES,
             ControllerKind::Discovery => &DISCOVERY_PAGES,
         };
-        if !pages.contains(&lid) {
-            return Err(Fault::invalid_field(field::CDW10));
+        let page = LogId::from_octet(command.lid).filter(|page| pages.contains(page));
+        match page {
+            Some(LogId::SupportedPages) => Ok(supported(pages)),
+            Some(LogId::Error) => Ok(self.error_page()),
+            Some(LogId::Smart) => self.smart_page(now, nsid, world),
+            Some(LogId::FirmwareSlot) => Ok(firmware_page()),
+            Some(LogId::ChangedNamespaces) => Ok(self.changed_page(command.retain_event)),
+            Some(LogId::Effects) => Ok(effects_page()),
+            Some(LogId::FeatureEffects) => Ok(feature_page()),
+            Some(LogId::Discovery) => Ok(self.discovery_page(world, command.retain_event)),
+            Some(LogId::SelfTest | LogId::Ana | LogId::Reservation) | None => {
+                Err(Fault::invalid_field(field::CDW10))
+            }
         }
-        Ok(match lid {
-            log_id::SUPPORTED_PAGES => supported(pages),
-            log_id::ERROR_INFORMATION => self.error_page(),
-            log_id::SMART => self.smart_page(now, sqe.nsid, world)?,
-            log_id::FIRMWARE_SLOT => firmware_page(),
-            log_id::CHANGED_NAMESPACES => self.changed_page(retain_event),
-            log_id::COMMAND_EFFECTS => effects_page(),
-            log_id::FEATURE_EFFECTS => feature_page(),
-            _ => self.discovery_page(world, retain_event),
-        })
     }
 
-    /// Entries of 64 octets, newest first.
+    /// Newest first.
     fn error_page(&self) -> Vec<u8> {
-        let mut page = Vec::with_capacity(64 * super::error_log::ERROR_ENTRIES);
+        let mut page = Vec::new();
         for entry in self.errors.newest_first() {
-            page.extend_from_slice(&error_entry(entry));
+            let mut wire = ErrorLogEntry::zeroed();
+            wire.set_error_count(entry.error_count)
+                .set_sq_id(entry.sqid)
+                .set_cid(entry.cid)
+                .set_status(entry.status)
+                .set_parameter_location(entry.location)
+                .set_lba(entry.lba)
+                .set_nsid(entry.nsid);
+            page.extend_from_slice(wire.as_octets());
         }
-        page.resize(64 * super::error_log::ERROR_ENTRIES, 0);
+        page.resize(ErrorLogEntry::LEN * super::error_log::ERROR_ENTRIES, 0);
         page
     }
 
-    /// 512 octets; counts of 16 octets, little endian, from octet 32 on.
-    fn smart_page(&self, now: Instant, nsid: u32, world: &World<'_>) -> Result<Vec<u8>, Fault> {
-        let namespaces = world.subsystem.namespaces();
-        let chosen = |namespace: &&Namespace| matches!(nsid, 0 | NSID_ALL) || namespace.nsid == nsid;
-        if !matches!(nsid, 0 | NSID_ALL) && world.subsystem.namespace(nsid).is_none() {
-            return Err(Fault::at(wire::nvme::Status::INVALID_NAMESPACE, field::NSID));
+    /// Of one namespace, or of all.
+    fn smart_page(&self, now: Instant, nsid: Nsid, world: &World<'_>) -> Result<Vec<u8>, Fault> {
+        let all = matches!(nsid, Nsid::NONE | Nsid::ALL);
+        if !all && world.subsystem.namespace(nsid.0).is_none() {
+            return Err(Fault::at(Status::INVALID_NAMESPACE, field::NSID));
         }
-        let disks = namespaces.iter().filter(chosen).filter_map(|namespace| {
-            world.disks.get(namespace.disk.0 as usize)
-        });
-        let stats = disks.fold(DiskStats::default(), |sum, disk| sum.plus(disk.stats));
-        let hours = self.uptime(now).as_secs() / 3600;
-        let mut page = vec![0; 512];
-        // Composite temperature in kelvin: none is measured, a plausible one keeps hosts quiet.
-        put(&mut page, 1, &293u16.to_le_bytes());
-        // Available spare 100 %, threshold 0 %: nothing wears out here.
-        put(&mut page, 3, &[100]);
-        let counts = [
-            (32, data_units(stats.read_bytes)),
-            (48, data_units(stats.written_bytes)),
-            (64, stats.read_commands),
-            (80, stats.write_commands),
-            (128, hours),
-            (160, stats.media_errors),
-            (176, self.errors.count()),
-        ];
-        for (offset, count) in counts {
-            put(&mut page, offset, &count.to_le_bytes());
-        }
-        Ok(page)
+        let namespaces = world.subsystem.namespaces().iter();
+        let stats = namespaces
+            .filter(|namespace| all || namespace.nsid == nsid.0)
+            .filter_map(|namespace| world.disks.get(namespace.disk.0 as usize))
+            .fold(DiskStats::default(), |sum, disk| sum.plus(disk.stats));
+        let mut page = SmartLog::zeroed();
+        // No temperature is measured and nothing wears out: plausible values keep hosts quiet.
+        page.set_temperature_k(293).set_available_spare(100);
+        page.set_data_units_read(data_units(stats.read_bytes))
+            .set_data_units_written(data_units(stats.written_bytes))
+            .set_host_reads(stats.read_commands.into())
+            .set_host_writes(stats.write_commands.into())
+            .set_power_on_hours((self.uptime(now).as_secs() / 3600).into())
+            .set_media_errors(stats.media_errors.into())
+            .set_error_log_entries(self.errors.count().into());
+        Ok(page.as_octets().to_vec())
     }
 
-    /// 1,024 namespace identifiers, ascending.
     fn changed_page(&mut self, retain_event: bool) -> Vec<u8> {
         self.changed.sort_unstable();
-        let mut page: Vec<u8> = self.changed.iter().flat_map(|nsid| nsid.to_le_bytes()).collect();
-        page.resize(4096, 0);
+        let page = ChangedNamespaces::new(self.changed.iter().map(|nsid| Nsid(*nsid)));
         if !retain_event {
             self.changed.clear();
-            self.aer.unmask(AsyncEvent::NamespaceChanged);
+            self.aer.unmask(AsyncEvent::NAMESPACE_CHANGED);
         }
-        page
+        page.as_octets().to_vec()
     }
 
-    /// Header of 1,024 octets, then an entry of 1,024 for each subsystem at each port.
     fn discovery_page(&mut self, world: &World<'_>, retain_event: bool) -> Vec<u8> {
         if !retain_event {
-            self.aer.unmask(AsyncEvent::DiscoveryChanged);
+            self.aer.unmask(AsyncEvent::DISCOVERY_CHANGED);
         }
-        super::discovery::log_page(world)
+        discovery::log_page(world)
     }
 }
 
 /// In units of 1,000 times 512 octets, rounded up.
-fn data_units(bytes: u64) -> u64 {
-    bytes.div_ceil(512_000)
+fn data_units(bytes: u64) -> u128 {
+    bytes.div_ceil(512_000).into()
 }
 
-fn put(page: &mut [u8], offset: usize, octets: &[u8]) {
-    page[offset..offset + octets.len()].copy_from_slice(octets);
-}
-
-/// 256 dwords: bit 0 says that the page exists.
-fn supported(pages: &[u8]) -> Vec<u8> {
-    let mut page = vec![0; 1024];
-    for lid in pages {
-        put(&mut page, usize::from(*lid) * 4, &[1]);
+fn supported(pages: &[LogId]) -> Vec<u8> {
+    let mut list = SupportedLogPages::zeroed();
+    for page in pages {
+        list.insert(page.octet());
     }
-    page
-}
-
-fn error_entry(entry: &ErrorEntry) -> [u8; 64] {
-    let mut octets = [0; 64];
-    put(&mut octets, 0, &entry.error_count.to_le_bytes());
-    put(&mut octets, 8, &entry.sqid.to_le_bytes());
-    put(&mut octets, 10, &entry.cid.to_le_bytes());
-    put(&mut octets, 12, &entry.status.to_le_bytes());
-    put(&mut octets, 14, &entry.location.to_le_bytes());
-    put(&mut octets, 16, &entry.lba.to_le_bytes());
-    put(&mut octets, 24, &entry.nsid.to_le_bytes());
-    octets
+    list.as_octets().to_vec()
 }
 
 /// Slot 1 is active and holds the running program's revision.
 fn firmware_page() -> Vec<u8> {
-    let mut page = vec![0; 512];
-    put(&mut page, 0, &[1]);
-    put(&mut page, 8, &super::identify::REVISION);
+    let mut page = vec![1, 0, 0, 0, 0, 0, 0, 0];
+    page.extend_from_slice(&identify::revision());
+    page.resize(FIRMWARE_BYTES, 0);
     page
 }
 
-/// 256 dwords for admin commands, 256 for I/O commands, reserved up to 4,096 octets.
-/// Bit 0: exists; bit 1: changes blocks.
 fn effects_page() -> Vec<u8> {
-    const EXISTS: u8 = 1;
-    const CHANGES_BLOCKS: u8 = 1 << 1;
-    let admin = [
-        admin_opcode::GET_LOG_PAGE,
-        admin_opcode::IDENTIFY,
-        admin_opcode::ABORT,
-        admin_opcode::SET_FEATURES,
-        admin_opcode::GET_FEATURES,
-        admin_opcode::ASYNC_EVENT_REQUEST,
-        admin_opcode::KEEP_ALIVE,
-    ];
-    let reading = [io_opcode::FLUSH, io_opcode::READ, io_opcode::COMPARE, io_opcode::VERIFY];
-    let writing = [io_opcode::WRITE, io_opcode::WRITE_ZEROES, io_opcode::DATASET_MANAGEMENT];
-    let mut page = vec![0; 4096];
-    let entries = admin.iter().map(|opcode| (0, opcode, EXISTS));
-    let entries = entries.chain(reading.iter().map(|opcode| (1024, opcode, EXISTS)));
-    let entries = entries.chain(writing.iter().map(|o| (1024, o, EXISTS | CHANGES_BLOCKS)));
-    for (start, opcode, effects) in entries {
-        put(&mut page, start + usize::from(*opcode) * 4, &[effects]);
+    let mut page = CommandEffects::zeroed();
+    for opcode in [
+        AdminOpcode::GetLogPage,
+        AdminOpcode::Identify,
+        AdminOpcode::Abort,
+        AdminOpcode::SetFeatures,
+        AdminOpcode::GetFeatures,
+        AdminOpcode::AsyncEventRequest,
+        AdminOpcode::KeepAlive,
+    ] {
+        page.set_admin(opcode.octet(), Effects::SUPPORTED);
     }
-    page
+    for opcode in [IoOpcode::Flush, IoOpcode::Read, IoOpcode::Compare, IoOpcode::Verify] {
+        page.set_io(opcode.octet(), Effects::SUPPORTED);
+    }
+    for opcode in [IoOpcode::Write, IoOpcode::WriteZeroes, IoOpcode::DatasetManagement] {
+        page.set_io(opcode.octet(), Effects::SUPPORTED.with(Effects::CHANGES_DATA));
+    }
+    page.as_octets().to_vec()
 }
 
-/// 256 dwords by feature: bit 0: exists; bits 31:20: scope (bit 20 + 1: the controller).
+/// 256 dwords by feature: bit 0: supported; bit 21: its scope is the controller.
 fn feature_page() -> Vec<u8> {
-    let mut page = vec![0; 1024];
-    for fid in IO_FEATURES {
-        put(&mut page, usize::from(fid) * 4, &(1u32 | 1 << 21).to_le_bytes());
-    }
+    let dword = |fid: u8| {
+        let known = IO_FEATURES.iter().any(|feature| feature.0 == fid);
+        if known { 1u32 | 1 << 21 } else { 0 }
+    };
+    let page: Vec<u8> = (0..=u8::MAX).flat_map(|fid| dword(fid).to_le_bytes()).collect();
+    debug_assert_eq!(page.len(), FEATURE_BYTES);
     page
 }

@@ -17,8 +17,8 @@ mod log_page;
 mod registers;
 
 pub(crate) use admin::host_data_bytes;
-pub(crate) use aer::{AER_LIMIT, AsyncEvent};
-pub(crate) use fabrics::{ConnectRequest, command_type, parse_connect, unknown_type};
+pub(crate) use aer::AER_LIMIT;
+pub(crate) use fabrics::{ConnectRequest, parse_connect, unknown_type};
 pub(crate) use registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX};
 
 use crate::disk::DiskInfo;
@@ -33,7 +33,8 @@ pub use registers::ControllerKind;
 use registers::Registers;
 use std::collections::VecDeque;
 use std::time::Instant;
-use wire::nvme::{Sqe, Status};
+use wire::fabrics::ConnectFault;
+use wire::nvme::{AsyncEvent, Rw, Sqe, Status};
 
 /// I/O queues that one host may have.
 pub(crate) const QUEUES_MAX: u16 = 128;
@@ -143,7 +144,7 @@ impl Controller {
         if self.registers.is_ready() {
             return Ok(());
         }
-        Err(Fault::at(Status::COMMAND_SEQUENCE_ERROR, crate::fault::field::NONE))
+        Err(Fault::at(Status::COMMAND_SEQUENCE, crate::fault::field::NONE))
     }
     /// A command of any of its queues arrived.
     pub(crate) fn handle_traffic(&mut self, now: Instant) {
@@ -165,9 +166,9 @@ impl Controller {
     /// Takes a connection as queue `qid`. Errors: no such queue, or taken.
     pub(crate) fn attach(&mut self, qid: u16, queue: u32) -> Result<(), Fault> {
         match self.queues.get_mut(usize::from(qid)) {
-            None => Err(Fault::connect_command(fabrics::CONNECT_QID)),
+            None => Err(Fault::connect(ConnectFault::QUEUE_ID)),
             Some(Some(_)) => {
-                Err(Fault::at(Status::COMMAND_SEQUENCE_ERROR, fabrics::CONNECT_QID))
+                Err(Fault::at(Status::COMMAND_SEQUENCE, ConnectFault::QUEUE_ID.offset))
             }
             Some(free) => {
                 *free = Some(queue);
@@ -199,7 +200,7 @@ impl Controller {
         if !self.changed.contains(&nsid) {
             self.changed.push(nsid);
         }
-        self.handle_event(AsyncEvent::NamespaceChanged);
+        self.handle_event(AsyncEvent::NAMESPACE_CHANGED);
     }
     /// An Asynchronous Event Request. Errors: the request itself, when there are too many.
     pub(crate) fn handle_event_request(&mut self, request: Inflight) -> Result<(), Inflight> {
@@ -229,7 +230,7 @@ impl Controller {
             error_count: 0,
             sqid,
             cid: sqe.cid,
-            status: fault.status.to_bits() << 1,
+            status: fault.status,
             location: fault.location,
             lba: sqe.lba,
             nsid: sqe.nsid,
@@ -251,8 +252,8 @@ pub(crate) struct FailedCommand {
 impl FailedCommand {
     /// From the command as it came.
     pub(crate) fn of(sqe: &Sqe, is_io: bool) -> FailedCommand {
-        let lba = u64::from(sqe.cdw11) << 32 | u64::from(sqe.cdw10);
-        FailedCommand { cid: sqe.cid, nsid: sqe.nsid, lba: if is_io { lba } else { 0 } }
+        let lba = if is_io { Rw::decode(sqe).slba.0 } else { 0 };
+        FailedCommand { cid: sqe.cid().0, nsid: sqe.nsid().0, lba }
     }
 }
 

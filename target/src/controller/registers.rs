@@ -2,31 +2,18 @@
 //!
 //! Source: NVMe Base 2.0, "Controller Properties"; which writes mean what follows Linux nvmet.
 
+use wire::fabrics::{
+    Cap, Cc, Crto, Csts, Property, PropertySize, Shutdown, ShutdownState, Version,
+};
+
 /// Most entries of an I/O submission queue.
 pub(crate) const QUEUE_ENTRIES_MAX: u16 = 1024;
 /// Entries of an admin queue, at most.
 pub(crate) const ADMIN_ENTRIES_MAX: u16 = 32;
-/// NVMe 2.0.
-pub(crate) const VERSION: u32 = 2 << 16;
-
-/// CAP: MQES, CQR (queues are contiguous), TO = 7.5 s, CSS = NVM, CRMS = ready with media.
-const CAP: u64 = (QUEUE_ENTRIES_MAX as u64 - 1) | 1 << 16 | 15 << 24 | 1 << 37 | 1 << 59;
-/// CRTO: ready with media within 7.5 s.
-const CRTO: u32 = 15;
-
-/// Offsets of the properties that exist over fabrics.
-mod offset {
-    pub(super) const CAP: u32 = 0x00;
-    pub(super) const VS: u32 = 0x08;
-    pub(super) const CC: u32 = 0x14;
-    pub(super) const CSTS: u32 = 0x1c;
-    pub(super) const CRTO: u32 = 0x68;
-}
-
-const CC_ENABLE: u32 = 1;
-const CSTS_READY: u32 = 1;
-const CSTS_FATAL: u32 = 1 << 1;
-const CSTS_SHUTDOWN_COMPLETE: u32 = 2 << 2;
+/// What the controller follows.
+pub(crate) const VERSION: Version = Version::V2_0;
+/// 7.5 s to become ready, as nvmet says; in truth it is at once.
+const READY_500MS: u8 = 15;
 
 /// Which rules hold for a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,112 +37,141 @@ pub(crate) enum Transition {
 
 /// A property that does not exist, or not in that size, or that is read-only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct BadProperty {
-    /// The size is at fault, not the offset.
-    pub(crate) size: bool,
+pub(crate) enum BadProperty {
+    /// The size is at fault.
+    Size,
+    /// The offset is.
+    Offset,
 }
 
 /// CC and CSTS of one controller.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Registers {
     kind: ControllerKind,
-    cc: u32,
-    csts: u32,
+    cc: Cc,
+    csts: Csts,
 }
 
 impl Registers {
     /// As after a reset.
     pub(crate) fn new(kind: ControllerKind) -> Registers {
-        Registers { kind, cc: 0, csts: 0 }
+        Registers { kind, cc: Cc::zeroed(), csts: Csts::zeroed() }
     }
     /// Commands other than Fabrics are served.
     pub(crate) fn is_ready(&self) -> bool {
-        self.cc & CC_ENABLE != 0 && self.csts & CSTS_READY != 0
+        self.cc.enable() && self.csts.ready()
     }
-    /// Property Get. `wide`: 8 octets rather than 4.
-    pub(crate) fn get(&self, offset: u32, wide: bool) -> Result<u64, BadProperty> {
-        match (offset, wide) {
-            (offset::CAP, true) => Ok(CAP),
-            (offset::VS, false) => Ok(u64::from(VERSION)),
-            (offset::CC, false) => Ok(u64::from(self.cc)),
-            (offset::CSTS, false) => Ok(u64::from(self.csts)),
-            (offset::CRTO, false) => Ok(u64::from(CRTO)),
-            (offset::CAP | offset::VS | offset::CC | offset::CSTS | offset::CRTO, _) => {
-                Err(BadProperty { size: true })
+    /// Property Get.
+    pub(crate) fn get(&self, offset: u32, size: PropertySize) -> Result<u64, BadProperty> {
+        let property = Property::from_offset(offset).ok_or(BadProperty::Offset)?;
+        let len = match size {
+            PropertySize::Four => 4,
+            PropertySize::Eight => 8,
+            PropertySize::Reserved(_) => return Err(BadProperty::Size),
+        };
+        if property.len_bytes() != len {
+            return Err(BadProperty::Size);
+        }
+        match property {
+            Property::Cap => Ok(capabilities().word()),
+            Property::Vs => Ok(VERSION.word().into()),
+            Property::Cc => Ok(self.cc.word().into()),
+            Property::Csts => Ok(self.csts.word().into()),
+            Property::Crto => {
+                let mut crto = Crto::zeroed();
+                crto.set_with_media_500ms(READY_500MS.into());
+                Ok(crto.word().into())
             }
-            _ => Err(BadProperty { size: false }),
+            Property::Nssr => Err(BadProperty::Offset),
         }
     }
     /// Property Set: only CC, in 4 octets.
     pub(crate) fn set(
         &mut self,
         offset: u32,
-        wide: bool,
-        value: u32,
+        size: PropertySize,
+        value: u64,
     ) -> Result<Transition, BadProperty> {
-        if wide || offset != offset::CC {
-            return Err(BadProperty { size: wide });
+        if size != PropertySize::Four {
+            return Err(BadProperty::Size);
         }
-        Ok(self.set_cc(value))
+        if Property::from_offset(offset) != Some(Property::Cc) {
+            return Err(BadProperty::Offset);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the upper half is ignored")]
+        Ok(self.set_cc(Cc::from_word(value as u32)))
     }
 
-    fn set_cc(&mut self, new: u32) -> Transition {
-        let (was_enabled, enable) = (self.cc & CC_ENABLE != 0, new & CC_ENABLE != 0);
-        let (was_shut, shut) = (shutdown(self.cc), shutdown(new));
+    fn set_cc(&mut self, new: Cc) -> Transition {
+        let was_shut = self.cc.shutdown() != Shutdown::None;
+        let shut = new.shutdown() != Shutdown::None;
+        let was_enabled = self.cc.enable();
         self.cc = new;
         let mut transition = Transition::None;
-        if enable && !was_enabled {
-            self.csts = if self.is_supported() { CSTS_READY } else { CSTS_FATAL };
+        if new.enable() && !was_enabled {
+            let supported = self.is_supported();
+            self.csts.set_ready(supported).set_fatal(!supported);
             transition = Transition::Enabled;
         }
-        if !enable && was_enabled {
-            self.csts = 0;
+        if !new.enable() && was_enabled {
+            self.csts = Csts::zeroed();
             transition = Transition::Disabled;
         }
         if shut && !was_shut {
             // Enable reads as 0 afterwards: the host enables afresh, without a reset in between.
-            self.cc &= !CC_ENABLE;
-            self.csts = CSTS_SHUTDOWN_COMPLETE;
+            self.cc.set_enable(false);
+            self.csts = Csts::zeroed();
+            self.csts.set_shutdown_state(ShutdownState::Complete);
             transition = Transition::Disabled;
         }
         if !shut && was_shut {
-            self.csts &= !CSTS_SHUTDOWN_COMPLETE;
+            self.csts.set_shutdown_state(ShutdownState::Normal);
         }
         transition
     }
 
     /// Entry sizes 64 and 16, 4-KiB pages, round robin, the NVM command set.
     fn is_supported(&self) -> bool {
-        let (sets, page, arbitration) = (self.cc >> 4 & 7, self.cc >> 7 & 15, self.cc >> 11 & 7);
-        let (sqes, cqes) = (self.cc >> 16 & 15, self.cc >> 20 & 15);
-        let entries = self.kind == ControllerKind::Discovery || (sqes, cqes) == (6, 4);
-        entries && sets == 0 && page == 0 && arbitration == 0
+        let cc = &self.cc;
+        let entries =
+            self.kind == ControllerKind::Discovery || (cc.iosqes(), cc.iocqes()) == (6, 4);
+        entries && cc.css() == 0 && cc.mps() == 0 && cc.ams() == 0
     }
 }
 
-fn shutdown(cc: u32) -> bool {
-    cc >> 14 & 3 != 0
+fn capabilities() -> Cap {
+    let mut cap = Cap::zeroed();
+    cap.set_mqes(QUEUE_ENTRIES_MAX - 1).set_cqr(true).set_timeout_500ms(READY_500MS);
+    // Command set: NVM. Ready mode: with media.
+    cap.set_css(1).set_crms(1);
+    cap
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ENABLE_IO: u32 = 4 << 20 | 6 << 16 | 1;
+    const ENABLE_IO: u64 = 4 << 20 | 6 << 16 | 1;
+    const CC: u32 = 0x14;
+    const CSTS: u32 = 0x1c;
+
+    fn set(regs: &mut Registers, value: u64) -> Result<Transition, BadProperty> {
+        regs.set(CC, PropertySize::Four, value)
+    }
 
     /// Goal: enable, shutdown and reset do to CSTS what hosts wait for.
     #[test]
     fn configuration_moves_status() {
         let mut regs = Registers::new(ControllerKind::Io);
-        assert_eq!(regs.set(0x14, false, ENABLE_IO), Ok(Transition::Enabled));
+        assert_eq!(set(&mut regs, ENABLE_IO), Ok(Transition::Enabled));
         assert!(regs.is_ready());
-        assert_eq!(regs.set(0x14, false, ENABLE_IO | 1 << 14), Ok(Transition::Disabled));
-        assert_eq!(regs.get(0x1c, false), Ok(8));
+        assert_eq!(set(&mut regs, ENABLE_IO | 1 << 14), Ok(Transition::Disabled));
+        assert_eq!(regs.get(CSTS, PropertySize::Four), Ok(8));
         assert!(!regs.is_ready());
-        assert_eq!(regs.set(0x14, false, 0), Ok(Transition::None));
-        assert_eq!(regs.get(0x1c, false), Ok(0));
-        assert_eq!(regs.set(0x14, false, ENABLE_IO), Ok(Transition::Enabled));
-        assert_eq!(regs.set(0x14, false, 0), Ok(Transition::Disabled));
+        assert_eq!(set(&mut regs, 0), Ok(Transition::None));
+        assert_eq!(regs.get(CSTS, PropertySize::Four), Ok(0));
+        assert_eq!(set(&mut regs, ENABLE_IO), Ok(Transition::Enabled));
+        assert_eq!(set(&mut regs, 0), Ok(Transition::Disabled));
         assert!(!regs.is_ready());
     }
 
@@ -164,12 +180,12 @@ mod tests {
     fn unsupported_configurations_are_fatal() {
         for cc in [1, ENABLE_IO | 1 << 7, ENABLE_IO | 1 << 4, ENABLE_IO | 1 << 11] {
             let mut regs = Registers::new(ControllerKind::Io);
-            assert_eq!(regs.set(0x14, false, cc), Ok(Transition::Enabled));
+            assert_eq!(set(&mut regs, cc), Ok(Transition::Enabled));
             assert!(!regs.is_ready());
-            assert_eq!(regs.get(0x1c, false), Ok(2), "{cc:#x}");
+            assert_eq!(regs.get(CSTS, PropertySize::Four), Ok(2), "{cc:#x}");
         }
         let mut discovery = Registers::new(ControllerKind::Discovery);
-        assert_eq!(discovery.set(0x14, false, 1), Ok(Transition::Enabled));
+        assert_eq!(set(&mut discovery, 1), Ok(Transition::Enabled));
         assert!(discovery.is_ready(), "entry sizes matter to I/O controllers only");
     }
 
@@ -177,9 +193,10 @@ mod tests {
     #[test]
     fn bad_properties_are_refused() {
         let mut regs = Registers::new(ControllerKind::Io);
-        assert_eq!(regs.get(0x00, false), Err(BadProperty { size: true }));
-        assert_eq!(regs.get(0x04, false), Err(BadProperty { size: false }));
-        assert_eq!(regs.set(0x1c, false, 1), Err(BadProperty { size: false }));
-        assert_eq!(regs.set(0x14, true, 1), Err(BadProperty { size: true }));
+        assert_eq!(regs.get(0x00, PropertySize::Eight), Ok(0x0800_0020_0f01_03ff));
+        assert_eq!(regs.get(0x00, PropertySize::Four), Err(BadProperty::Size));
+        assert_eq!(regs.get(0x04, PropertySize::Four), Err(BadProperty::Offset));
+        assert_eq!(regs.set(CSTS, PropertySize::Four, 1), Err(BadProperty::Offset));
+        assert_eq!(regs.set(CC, PropertySize::Eight, 1), Err(BadProperty::Size));
     }
 }

@@ -5,7 +5,7 @@
 mod plan;
 mod sgl;
 
-pub(crate) use plan::{DSM_RANGE_BYTES, Limits, check_flags, parse_ranges, plan};
+pub(crate) use plan::{Limits, check_flags, parse_ranges, plan};
 pub(crate) use sgl::{Direction, map};
 
 use crate::subsystem::DiskIndex;

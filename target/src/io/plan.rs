@@ -4,7 +4,7 @@ use super::{DataPointer, Direction, Io, IoKind, map};
 use crate::fault::{Fault, field};
 use crate::subsystem::{Namespace, Subsystem};
 use storage::{BlockRange, Durability};
-use wire::nvme::{Sqe, Status, io_opcode};
+use wire::nvme::{DsmCmd, DsmRange, IoOpcode, Rw, Sqe, Status};
 
 /// What bounds a command apart from its namespace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,8 +22,7 @@ pub(crate) const DSM_RANGE_BYTES: u32 = 16;
 
 /// Fused commands are not served; the metadata pointer is a buffer, the data pointer an SGL.
 pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
-    let (fused, pointer) = (sqe.flags & 3, sqe.flags >> 6);
-    if fused != 0 || pointer != 1 {
+    if sqe.fuse() != 0 || sqe.psdt() != 1 {
         return Err(Fault::invalid_field(field::FLAGS));
     }
     Ok(())
@@ -33,11 +32,11 @@ pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
 pub(crate) fn plan(sqe: &Sqe, subsystem: &Subsystem, limits: Limits) -> Result<Io, Fault> {
     check_flags(sqe)?;
     let namespace = subsystem
-        .namespace(sqe.nsid)
+        .namespace(sqe.nsid().0)
         .ok_or(Fault::at(Status::INVALID_NAMESPACE, field::NSID))?;
     let kind = kind_of(sqe)?;
-    let data = map(&sqe.sgl, Direction::of_opcode(sqe.opcode), limits.capsule_bytes)?;
-    let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid, data, ..Io::default() };
+    let data = map(&sqe.sgl(), Direction::of_opcode(sqe.opcode()), limits.capsule_bytes)?;
+    let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid().0, data, ..Io::default() };
     match kind {
         IoKind::Nothing | IoKind::Flush => Ok(io),
         IoKind::Deallocate { ranges } => plan_ranges(io, ranges),
@@ -50,28 +49,42 @@ pub(crate) fn plan(sqe: &Sqe, subsystem: &Subsystem, limits: Limits) -> Result<I
 }
 
 fn kind_of(sqe: &Sqe) -> Result<IoKind, Fault> {
-    match sqe.opcode {
-        io_opcode::FLUSH => Ok(IoKind::Flush),
-        io_opcode::WRITE => Ok(IoKind::Write),
-        io_opcode::READ => Ok(IoKind::Read),
-        io_opcode::COMPARE => Ok(IoKind::Compare),
-        io_opcode::WRITE_ZEROES => Ok(IoKind::WriteZeroes { deallocate: sqe.cdw12 & 1 << 25 != 0 }),
-        io_opcode::VERIFY => Ok(IoKind::Verify),
-        // Without the Deallocate attribute the rest are hints: taken, and nothing done.
-        io_opcode::DATASET_MANAGEMENT if sqe.cdw11 & 1 << 2 == 0 => Ok(IoKind::Nothing),
-        io_opcode::DATASET_MANAGEMENT => {
-            let [zero_based, ..] = sqe.cdw10.to_le_bytes();
-            Ok(IoKind::Deallocate { ranges: u16::from(zero_based) + 1 })
+    match sqe.io_opcode() {
+        Some(IoOpcode::Flush) => Ok(IoKind::Flush),
+        Some(IoOpcode::Write) => Ok(IoKind::Write),
+        Some(IoOpcode::Read) => Ok(IoKind::Read),
+        Some(IoOpcode::Compare) => Ok(IoKind::Compare),
+        Some(IoOpcode::WriteZeroes) => {
+            Ok(IoKind::WriteZeroes { deallocate: Rw::decode(sqe).deallocate })
         }
-        _ => Err(Fault::invalid_opcode()),
+        Some(IoOpcode::Verify) => Ok(IoKind::Verify),
+        Some(IoOpcode::DatasetManagement) => Ok(dataset_management(DsmCmd::decode(sqe))),
+        Some(
+            IoOpcode::WriteUncorrectable
+            | IoOpcode::ReservationRegister
+            | IoOpcode::ReservationReport
+            | IoOpcode::ReservationAcquire
+            | IoOpcode::ReservationRelease
+            | IoOpcode::Copy
+            | IoOpcode::Fabrics,
+        )
+        | None => Err(Fault::invalid_opcode()),
     }
 }
 
-/// Start in dwords 10 and 11, zero-based count in dword 12.
+/// Attributes other than Deallocate are hints: taken, and nothing done.
+fn dataset_management(command: DsmCmd) -> IoKind {
+    if command.deallocate {
+        IoKind::Deallocate { ranges: command.ranges.count() }
+    } else {
+        IoKind::Nothing
+    }
+}
+
+/// Start and count.
 fn with_range(io: Io, sqe: &Sqe, namespace: &Namespace) -> Result<Io, Fault> {
-    let start = u64::from(sqe.cdw11) << 32 | u64::from(sqe.cdw10);
-    let count = (sqe.cdw12 & 0xffff) + 1;
-    let range = BlockRange { start, count };
+    let blocks = Rw::decode(sqe);
+    let range = BlockRange { start: blocks.slba.0, count: blocks.blocks.count() };
     Ok(Io { range: check_range(range, namespace)?, ..io })
 }
 
@@ -113,25 +126,23 @@ fn plan_ranges(io: Io, ranges: u16) -> Result<Io, Fault> {
 }
 
 fn with_durability(io: Io, sqe: &Sqe, limits: Limits) -> Io {
-    let forced = sqe.cdw12 & 1 << 30 != 0 || !limits.write_cache;
+    let forced = Rw::decode(sqe).fua || !limits.write_cache;
     let durability = if forced { Durability::Fua } else { Durability::Cached };
     Io { durability, ..io }
 }
 
-/// The range descriptors of Dataset Management: context attributes (4 octets), count (4), start
-/// (8), all little endian. Empty ranges are skipped; each must exist.
+/// The range descriptors of Dataset Management. Empty ranges are skipped; each must exist.
 pub(crate) fn parse_ranges(
     octets: &[u8],
     namespace: &Namespace,
     into: &mut Vec<BlockRange>,
 ) -> Result<(), Fault> {
     into.clear();
-    for descriptor in octets.as_chunks::<{ DSM_RANGE_BYTES as usize }>().0 {
-        let [_, _, _, _, c0, c1, c2, c3, start @ ..] = *descriptor;
-        let count = u32::from_le_bytes([c0, c1, c2, c3]);
-        let range = BlockRange { start: u64::from_le_bytes(start), count };
+    for descriptor in octets.as_chunks::<{ DsmRange::LEN }>().0 {
+        let descriptor = DsmRange::from_octets(*descriptor);
+        let range = BlockRange { start: descriptor.slba().0, count: descriptor.block_count() };
         check_range(range, namespace)?;
-        if count > 0 {
+        if range.count > 0 {
             into.push(range);
         }
     }

@@ -7,6 +7,11 @@ use crate::fault::{Fault, field};
 use verbs::{Remote, Rkey};
 use wire::nvme::{Sgl, Status};
 
+/// Type of a data block descriptor.
+const DATA_BLOCK: u8 = 0;
+/// Type of a keyed data block descriptor.
+const KEYED: u8 = 4;
+
 /// Which way a command's data goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Direction {
@@ -42,20 +47,27 @@ pub(crate) fn map(
         return Ok(DataPointer::None);
     }
     match *sgl {
-        Sgl::Keyed { addr, length, key, invalidate } => Ok(DataPointer::Keyed {
+        Sgl::Keyed { addr, len, key, invalidate } => Ok(DataPointer::Keyed {
             remote: Remote { addr, rkey: Rkey(key) },
-            bytes: length,
+            bytes: len,
             invalidate,
         }),
-        Sgl::Offset { offset, length } if direction == Direction::FromHost => {
-            let end = offset.checked_add(u64::from(length));
+        Sgl::InCapsule { offset, len } if direction == Direction::FromHost => {
+            let end = offset.checked_add(u64::from(len));
             if end.is_none_or(|end| end > u64::from(capsule_bytes)) {
-                return Err(Fault::at(Status::SGL_OFFSET_INVALID, field::DATA_POINTER));
+                return Err(Fault::at(Status::SGL_OFFSET, field::DATA_POINTER));
             }
             let offset = u32::try_from(offset).unwrap_or(0);
-            Ok(DataPointer::Capsule { offset, bytes: length })
+            Ok(DataPointer::Capsule { offset, bytes: len })
         }
-        Sgl::Offset { .. } => Err(Fault::invalid_field(field::OPCODE)),
-        _ => Err(Fault::at(Status::SGL_TYPE_INVALID, field::DATA_POINTER)),
+        Sgl::InCapsule { .. } => Err(Fault::invalid_field(field::OPCODE)),
+        // A type that exists, with a subtype that does not.
+        Sgl::DataBlock { .. } => Err(Fault::invalid_field(field::DATA_POINTER)),
+        Sgl::Other(octets) if matches!(Sgl::type_code(&octets), DATA_BLOCK | KEYED) => {
+            Err(Fault::invalid_field(field::DATA_POINTER))
+        }
+        Sgl::Transport { .. } | Sgl::Other(_) => {
+            Err(Fault::at(Status::SGL_TYPE, field::DATA_POINTER))
+        }
     }
 }

@@ -161,7 +161,13 @@ impl Queue {
     }
     /// The one copy that this crate makes. A receive ring that lets capsules be steered as they
     /// land would replace this function, and nothing else.
-    fn copy_from_capsule(&mut self, slot: u16, mut to: DmaBuf, offset: usize, len: usize) -> DmaBuf {
+    fn copy_from_capsule(
+        &mut self,
+        slot: u16,
+        mut to: DmaBuf,
+        offset: usize,
+        len: usize,
+    ) -> DmaBuf {
         let recv = self.command(slot).capsule.expect("in-capsule data holds its receive");
         to.write(0, self.memory.capsule_data(recv, offset, len).bytes());
         to
@@ -214,7 +220,9 @@ impl Queue {
         self.reads_outstanding = self.reads_outstanding.saturating_sub(1);
         self.post_queued_fetch(out);
         match std::mem::take(&mut self.command(slot).stage) {
-            Stage::Fetching(buffer) if status != WcStatus::Success || self.state != QueueState::Open => {
+            Stage::Fetching(buffer)
+                if status != WcStatus::Success || self.state != QueueState::Open =>
+            {
                 self.command(slot).stage = Stage::Fetching(buffer);
                 self.abandon(slot, out);
                 FetchDone::Continues
@@ -227,7 +235,15 @@ impl Queue {
                 self.command(slot).stage = Stage::Fetching(buffer);
                 FetchDone::ForController
             }
-            other => unreachable!("RDMA READ reported for a command at {other:?}"),
+            other @ (Stage::Free
+            | Stage::Accepted
+            | Stage::Preparing
+            | Stage::AtDisk
+            | Stage::ReadQueued(_)
+            | Stage::Event
+            | Stage::Responding(_)) => {
+                unreachable!("RDMA READ reported for a command at {other:?}")
+            }
         }
     }
     fn post_queued_fetch(&mut self, out: &mut Actions) {
@@ -250,7 +266,14 @@ impl Queue {
                 out.push_back(Action::Deregister(buffer.mr));
                 octets
             }
-            other => unreachable!("no control data at {other:?}"),
+            other @ (Stage::Free
+            | Stage::Accepted
+            | Stage::Preparing
+            | Stage::AtDisk
+            | Stage::ReadQueued(_)
+            | Stage::Event
+            | Stage::Responding(_)
+            | Stage::Fetching(Buffer::Disk(..))) => unreachable!("no control data at {other:?}"),
         }
     }
 

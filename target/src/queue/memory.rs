@@ -9,7 +9,8 @@ pub(crate) const SQE_BYTES: usize = 64;
 /// Octets of a completion queue entry.
 pub(crate) const CQE_BYTES: usize = 16;
 /// Octets of data that a capsule may carry behind its command.
-pub(crate) const CAPSULE_DATA_BYTES: usize = 4096;
+pub(crate) const CAPSULE_DATA_BYTES: u32 = 4096;
+const CAPSULE_DATA_LEN: usize = CAPSULE_DATA_BYTES as usize;
 
 /// One region: `depth` commands, then `slots` responses, then `depth` pieces of in-capsule data.
 ///
@@ -32,7 +33,8 @@ impl QueueMemory {
         slots: u16,
         register: impl FnOnce(&Region) -> io::Result<Mr>,
     ) -> io::Result<QueueMemory> {
-        let region = Region::allocate(data_offset(depth, slots) + usize::from(depth) * CAPSULE_DATA_BYTES)?;
+        let region =
+            Region::allocate(data_offset(depth, slots) + usize::from(depth) * CAPSULE_DATA_LEN)?;
         let mr = register(&region)?;
         Ok(QueueMemory { region, mr, depth, slots })
     }
@@ -44,7 +46,7 @@ impl QueueMemory {
     pub(crate) fn landing(&self, recv: u16) -> Gather {
         Gather::two(
             self.sge(self.command_offset(recv), SQE_BYTES),
-            self.sge(self.capsule_data_offset(recv), CAPSULE_DATA_BYTES),
+            self.sge(self.capsule_data_offset(recv), CAPSULE_DATA_LEN),
         )
     }
     /// The command that landed in `recv`.
@@ -56,7 +58,7 @@ impl QueueMemory {
     /// In-capsule data of `recv`, to be read before the receive is posted again.
     /// Panics beyond [`CAPSULE_DATA_BYTES`]: the caller checked the descriptor.
     pub(crate) fn capsule_data(&self, recv: u16, offset: usize, len: usize) -> DmaBuf {
-        assert!(offset + len <= CAPSULE_DATA_BYTES, "beyond the capsule");
+        assert!(offset + len <= CAPSULE_DATA_LEN, "beyond the capsule");
         DmaBuf::new(&self.region, 0, self.capsule_data_offset(recv) + offset, len)
     }
     /// Writes the response of command slot `slot`; returns what to send.
@@ -72,7 +74,7 @@ impl QueueMemory {
         usize::from(recv) * SQE_BYTES
     }
     fn capsule_data_offset(&self, recv: u16) -> usize {
-        data_offset(self.depth, self.slots) + usize::from(recv) * CAPSULE_DATA_BYTES
+        data_offset(self.depth, self.slots) + usize::from(recv) * CAPSULE_DATA_LEN
     }
     fn sge(&self, offset: usize, len: usize) -> Sge {
         #[expect(clippy::cast_possible_truncation, reason = "64, 16 or 4,096")]

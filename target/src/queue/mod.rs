@@ -17,7 +17,7 @@ mod token;
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
 pub(crate) use flow::{DiskDone, FetchDone};
 pub(crate) use inflight::Inflight;
-pub(crate) use memory::{CAPSULE_DATA_BYTES, CQE_BYTES, QueueMemory, SQE_BYTES};
+pub(crate) use memory::{CAPSULE_DATA_BYTES, QueueMemory, SQE_BYTES};
 pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
 
 use crate::action::{Action, Actions};
@@ -27,7 +27,7 @@ use netstack::fabric::{QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use verbs::Rkey;
-use wire::nvme::{Cqe, Status};
+use wire::nvme::{Cid, Cqe, QueueId, Status};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +98,7 @@ pub(crate) struct Queue {
 /// Command slots of a queue with `depth` receives: a host may send a new command on the heels of
 /// a response whose acknowledgement is still on its way, and event requests wait long.
 pub(crate) fn slots_for(depth: u16) -> u16 {
-    depth.saturating_mul(2) + AER_LIMIT as u16
+    depth.saturating_mul(2) + u16::from(AER_LIMIT)
 }
 
 impl Queue {
@@ -200,15 +200,11 @@ impl Queue {
     ) {
         self.spend_capsule(slot, out);
         let inflight = self.command(slot).inflight.take().expect("one answer per command");
-        let cqe = Cqe {
-            result: answer.result | answer.fault.map_or(0, |fault| u64::from(fault.result)),
-            sq_head: if self.head_disabled { 0xffff } else { self.head },
-            sq_id: self.qid,
-            cid: inflight.complete(),
-            phase: false,
-            status: answer.fault.map_or(Status::SUCCESS, |fault| fault.status),
-        };
-        let local = self.memory.write_response(slot, &cqe.emit());
+        let head = if self.head_disabled { 0xffff } else { self.head };
+        let status = answer.fault.map_or(Status::SUCCESS, |fault| fault.status);
+        let mut cqe = Cqe::new(Cid(inflight.complete()), QueueId(self.qid), head, status);
+        cqe.set_result(answer.result | answer.fault.map_or(0, |fault| u64::from(fault.result)));
+        let local = self.memory.write_response(slot, cqe.as_octets());
         self.command(slot).stage = Stage::Responding(buffer);
         let op = WorkOp::Send { invalidate: answer.invalidate };
         self.post(Work { token: token(WorkKind::Send, slot), op, local, signaled: true }, out);

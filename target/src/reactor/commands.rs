@@ -4,12 +4,15 @@ use super::Reactor;
 use crate::controller::FailedCommand;
 use crate::fault::Fault;
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
-use crate::queue::{Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag, parse_token};
+use crate::queue::{
+    Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag,
+    parse_token,
+};
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;
 use storage::Done;
 use verbs::WcStatus;
-use wire::nvme::Sqe;
+use wire::nvme::{IoOpcode, Sqe};
 
 impl<F: Fabric> Reactor<F> {
     /// A capsule landed.
@@ -30,22 +33,23 @@ impl<F: Fabric> Reactor<F> {
 
     fn accept_capsule(&mut self, now: Instant, index: u32, recv: u16, len: u32) {
         let queue = &mut self.queues[index];
-        let sqe = Sqe::parse(&queue.memory.command(recv));
-        let Some(slot) = queue.handle_capsule(recv, len, sqe.cid) else { return };
-        let capsule_bytes = (len - 64).min(CAPSULE_DATA_BYTES as u32);
+        let sqe = Sqe::from_octets(queue.memory.command(recv));
+        let Some(slot) = queue.handle_capsule(recv, len, sqe.cid().0) else { return };
+        let capsule_bytes = (len - 64).min(CAPSULE_DATA_BYTES);
         let at = queue.attachment;
         if let Some(at) = at {
             self.controllers[at.controller].handle_traffic(now);
         }
         match at {
-            Some(at) if queue.qid != 0 && sqe.opcode != wire::fabrics::OPCODE => {
+            Some(at) if queue.qid != 0 && sqe.io_opcode() != Some(IoOpcode::Fabrics) => {
                 let limits = Limits {
                     max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
                     capsule_bytes,
                     write_cache: self.controllers[at.controller].write_cache(),
                 };
                 let ready = self.controllers[at.controller].check_ready();
-                let io = ready.and_then(|()| io::plan(&sqe, &self.subsystems[at.subsystem], limits));
+                let io =
+                    ready.and_then(|()| io::plan(&sqe, &self.subsystems[at.subsystem], limits));
                 match io {
                     Ok(io) => self.start_io(index, slot, &sqe, io),
                     Err(fault) => self.fail(index, slot, &sqe, fault),
@@ -111,7 +115,8 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         let is_io = queue.qid != 0;
         self.counters.failed_commands += 1;
-        let answer = Answer { fault: Some(fault), ..Answer::default() };
+        let logged = if queue.attachment.is_some() { fault.logged() } else { fault };
+        let answer = Answer { fault: Some(logged), ..Answer::default() };
         queue.complete(slot, answer, None, &mut self.actions);
         if let Some(at) = queue.attachment {
             let failed = FailedCommand::of(sqe, is_io);
@@ -165,7 +170,8 @@ impl<F: Fabric> Reactor<F> {
     }
     fn handle_fetched(&mut self, now: Instant, index: u32, slot: u16, octets: &[u8]) {
         let queue = &mut self.queues[index];
-        let sqe = queue.command(slot).sqe.take().expect("a fetch for the controller kept its command");
+        let sqe =
+            queue.command(slot).sqe.take().expect("a fetch for the controller kept its command");
         if matches!(queue.command(slot).io.kind, IoKind::Deallocate { .. }) {
             self.start_ranges(index, slot, &sqe, octets);
         } else {

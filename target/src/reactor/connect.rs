@@ -11,14 +11,11 @@ use crate::fault::{Fault, field};
 use crate::queue::Attachment;
 use netstack::fabric::Fabric;
 use std::time::Instant;
-use wire::nvme::{Sqe, Status};
+use wire::fabrics::ConnectFault;
+use wire::nvme::{ControllerId, Sqe, Status};
 
-/// Offsets of parameters in Connect's data, as its result names them.
-const DATA_HOST_ID: u16 = 0;
-const DATA_CNTLID: u16 = 16;
-const DATA_SUBSYSTEM_NQN: u16 = 256;
-/// Asks for any controller.
-const CNTLID_ANY: u16 = 0xffff;
+/// The host identifier, in Connect's data.
+const HOST_ID: ConnectFault = ConnectFault { offset: 0, in_data: true };
 /// Largest identifier: those above are reserved.
 const CNTLID_MAX: u16 = 0xffef;
 
@@ -35,8 +32,8 @@ impl<F: Fabric> Reactor<F> {
         let entries_max = if qid == 0 { ADMIN_ENTRIES_MAX } else { QUEUE_ENTRIES_MAX };
         let request = parse_connect(sqe, data, qid, entries_max)?;
         let subsystem = self
-            .subsystem_index(&request.subsystem_nqn)
-            .ok_or(Fault::connect_data(DATA_SUBSYSTEM_NQN))?;
+            .subsystem_index(request.subsystem_nqn.as_str())
+            .ok_or(Fault::connect(ConnectFault::SUBSYSTEM_NQN))?;
         let controller = if qid == 0 {
             self.make_controller(now, &request, subsystem)?
         } else {
@@ -59,8 +56,8 @@ impl<F: Fabric> Reactor<F> {
         request: &ConnectRequest,
         subsystem: usize,
     ) -> Result<u32, Fault> {
-        if request.cntlid != CNTLID_ANY {
-            return Err(Fault::connect_data(DATA_CNTLID));
+        if request.cntlid != ControllerId::DYNAMIC {
+            return Err(Fault::connect(ConnectFault::CONTROLLER_ID));
         }
         let cntlid = self.free_cntlid(subsystem);
         let cntlid = cntlid.ok_or(Fault::at(Status::CONNECT_CONTROLLER_BUSY, field::NONE))?;
@@ -72,7 +69,7 @@ impl<F: Fabric> Reactor<F> {
         let identity = Identity {
             cntlid,
             subsystem,
-            host_nqn: request.host_nqn.clone(),
+            host_nqn: request.host_nqn.as_str().to_owned(),
             host_id: request.host_id,
         };
         self.counters.controllers += 1;
@@ -86,13 +83,13 @@ impl<F: Fabric> Reactor<F> {
             .iter()
             .find(|(_, controller)| {
                 controller.subsystem == subsystem
-                    && controller.cntlid == request.cntlid
-                    && controller.host_nqn == request.host_nqn
+                    && ControllerId(controller.cntlid) == request.cntlid
+                    && controller.host_nqn == request.host_nqn.as_str()
                     && !controller.is_dying
             })
-            .ok_or(Fault::connect_data(DATA_CNTLID))?;
+            .ok_or(Fault::connect(ConnectFault::CONTROLLER_ID))?;
         if controller.host_id() != request.host_id {
-            return Err(Fault::connect_data(DATA_HOST_ID));
+            return Err(Fault::connect(HOST_ID));
         }
         controller.check_ready()?;
         Ok(index)

@@ -10,7 +10,7 @@ use netstack::fabric::{ConnectParams, Fabric, FabricEvent, QpHandle};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
-use wire::cm::{NvmeAccept, NvmeReject, NvmeRejectStatus, NvmeRequest};
+use wire::cm::{NvmeRejStatus, NvmeRejectPrivate, NvmeReplyPrivate, NvmeRequestPrivate};
 
 /// One connection, for management.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,11 +65,13 @@ impl<F: Fabric> Reactor<F> {
     ) {
         let accepted = check_request(private).and_then(|(request, depth)| {
             self.accept(now, qp, from, &request, depth, reads)
-                .map_err(|_| NvmeRejectStatus::NoResources)
+                .map_err(|_| NvmeRejStatus::NO_RESOURCES)
         });
         if let Err(status) = accepted {
             self.counters.rejected_connections += 1;
-            self.fabric.reject(now, qp, &NvmeReject { status }.emit());
+            let mut private = NvmeRejectPrivate::zeroed();
+            private.set_status_code(status.0);
+            self.fabric.reject(now, qp, private.as_octets());
         }
     }
 
@@ -78,7 +80,7 @@ impl<F: Fabric> Reactor<F> {
         now: Instant,
         qp: QpHandle,
         from: SocketAddr,
-        request: &NvmeRequest,
+        request: &NvmeRequestPrivate,
         depth: u16,
         reads: u8,
     ) -> io::Result<()> {
@@ -92,7 +94,7 @@ impl<F: Fabric> Reactor<F> {
         })?;
         let index = self
             .queues
-            .insert_with(|index| Queue::new(index, qp, request.qid, from, depth, memory));
+            .insert_with(|index| Queue::new(index, qp, request.queue_id(), from, depth, memory));
         self.by_qp.insert(qp, index);
         let reads = reads.min(self.fabric.limits().read_depth_max);
         let queue = &mut self.queues[index];
@@ -100,7 +102,9 @@ impl<F: Fabric> Reactor<F> {
         // In place before the host can send its first capsule.
         (0..depth).for_each(|recv| queue.post_receive(recv, &mut self.actions));
         self.run_actions(now);
-        let private = NvmeAccept { crqsize: depth }.emit().to_vec();
+        let mut private = NvmeReplyPrivate::zeroed();
+        private.set_controller_receive_queue_size(depth);
+        let private = private.as_octets().to_vec();
         // A command has two pieces of work at most, data and response.
         let send_depth = u32::from(slots) * 2;
         let recv_depth = u32::from(depth);
@@ -119,7 +123,9 @@ impl<F: Fabric> Reactor<F> {
             FabricEvent::Recv { qp, token, len, .. } => {
                 self.handle_receive(now, qp, token, len);
             }
-            FabricEvent::Done { qp, token, status } => self.handle_work_done(now, qp, token, status),
+            FabricEvent::Done { qp, token, status } => {
+                self.handle_work_done(now, qp, token, status)
+            }
             FabricEvent::Disconnected { qp, .. } => self.handle_disconnected(qp),
             FabricEvent::Established { qp, read_depth, .. } => {
                 let reads = read_depth.min(self.fabric.limits().read_depth_max);
@@ -182,15 +188,20 @@ impl<F: Fabric> Reactor<F> {
 }
 
 /// Checks the private data of a connect request; returns it with the queue's depth.
-fn check_request(private: &[u8]) -> Result<(NvmeRequest, u16), NvmeRejectStatus> {
-    let request = NvmeRequest::parse(private)?;
-    let depth_max = if request.qid == 0 { ADMIN_ENTRIES_MAX } else { QUEUE_ENTRIES_MAX };
-    let depth = request.hsqsize.checked_add(1).filter(|depth| (2..=depth_max).contains(depth));
-    if request.qid > QUEUES_MAX {
-        return Err(NvmeRejectStatus::InvalidQid);
+fn check_request(private: &[u8]) -> Result<(NvmeRequestPrivate, u16), NvmeRejStatus> {
+    let request = NvmeRequestPrivate::decode(private).ok_or(NvmeRejStatus::INVALID_LENGTH)?;
+    if request.record_format() != 0 {
+        return Err(NvmeRejStatus::INVALID_RECORD_FORMAT);
     }
-    if request.hrqsize == 0 {
-        return Err(NvmeRejectStatus::InvalidHrqsize);
+    if request.queue_id() > QUEUES_MAX {
+        return Err(NvmeRejStatus::INVALID_QUEUE_ID);
     }
-    Ok((request, depth.ok_or(NvmeRejectStatus::InvalidHsqsize)?))
+    let depth_max = if request.queue_id() == 0 { ADMIN_ENTRIES_MAX } else { QUEUE_ENTRIES_MAX };
+    let depth = request.host_send_queue_size().checked_add(1);
+    let depth = depth.filter(|depth| (2..=depth_max).contains(depth));
+    let depth = depth.ok_or(NvmeRejStatus::INVALID_SEND_QUEUE_SIZE)?;
+    if request.host_receive_queue_size() == 0 {
+        return Err(NvmeRejStatus::INVALID_RECEIVE_QUEUE_SIZE);
+    }
+    Ok((request, depth))
 }

@@ -8,7 +8,7 @@ use crate::queue::{Answer, Buffer, ControlBuffer, Stage};
 use memory::{Access, Region};
 use netstack::fabric::Fabric;
 use std::time::Instant;
-use wire::nvme::{Sqe, Status, admin_opcode};
+use wire::nvme::{AdminOpcode, FabricsType, Sqe, Status};
 
 /// How to go on with a command that was just accepted.
 enum Start {
@@ -82,22 +82,23 @@ impl<F: Fabric> Reactor<F> {
             let connected = self.connect(now, index, sqe, data);
             return self.answer(index, slot, sqe, connected);
         };
-        if sqe.opcode == admin_opcode::ASYNC_EVENT_REQUEST {
+        if sqe.admin_opcode() == Some(AdminOpcode::AsyncEventRequest) {
             return self.keep_event_request(index, slot, sqe, at.controller);
         }
-        if sqe.opcode == wire::fabrics::OPCODE && is_disconnect(sqe) {
+        if sqe.fabrics_type() == Some(FabricsType::Disconnect) {
             let outcome = self.disconnect_queue(index, slot);
             return self.answer(index, slot, sqe, outcome);
         }
         let mut reply = std::mem::take(&mut self.reply);
         reply.clear();
+        let max_transfer_bytes = self.max_transfer_bytes(at.subsystem);
         let world = World {
             subsystem: &self.subsystems[at.subsystem],
             subsystems: &self.subsystems,
             ports: &self.ports,
             disks: &self.disks,
             generation: self.generation,
-            max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
+            max_transfer_bytes,
         };
         let controller = &mut self.controllers[at.controller];
         let outcome = controller.execute(now, sqe, data, &world, &mut reply);
@@ -125,7 +126,7 @@ impl<F: Fabric> Reactor<F> {
     /// Data of an admin command to the host, which described exactly as much memory.
     fn send_reply(&mut self, index: u32, slot: u16, sqe: &Sqe, result: u64, reply: &[u8]) {
         let len = u32::try_from(reply.len()).unwrap_or(u32::MAX);
-        let data = match io::map(&sqe.sgl, Direction::ToHost, 0) {
+        let data = match io::map(&sqe.sgl(), Direction::ToHost, 0) {
             Ok(data) if data.bytes() == len => data,
             Ok(_) => return self.fail(index, slot, sqe, Fault::data_length()),
             Err(fault) => return self.fail(index, slot, sqe, fault),
@@ -161,7 +162,7 @@ impl<F: Fabric> Reactor<F> {
             let command = queue.command(slot);
             command.stage = Stage::Accepted;
             command.inflight = Some(request);
-            let limit = Fault::at(Status::ASYNC_EVENT_LIMIT_EXCEEDED, crate::fault::field::NONE);
+            let limit = Fault::at(Status::AER_LIMIT, crate::fault::field::NONE);
             return self.fail(index, slot, sqe, limit);
         }
         self.deliver_events();
@@ -174,8 +175,8 @@ impl<F: Fabric> Reactor<F> {
                 let queue = &mut self.queues[index];
                 let slot = completion.request.slot();
                 queue.command(slot).inflight = Some(completion.request);
-                let fault = (completion.status != Status::SUCCESS)
-                    .then(|| Fault::plain(completion.status));
+                let fault =
+                    (completion.status != Status::SUCCESS).then(|| Fault::plain(completion.status));
                 let result = u64::from(completion.result);
                 let answer = Answer { fault, result, invalidate: None };
                 queue.complete(slot, answer, None, &mut self.actions);
@@ -193,24 +194,23 @@ impl<F: Fabric> Reactor<F> {
     }
 }
 
-fn is_disconnect(sqe: &Sqe) -> bool {
-    crate::controller::command_type(sqe) == wire::fabrics::fctype::DISCONNECT
-}
-
 /// Before Connect nothing but Connect is served, afterwards everything but.
 fn check_start(sqe: &Sqe, connected: bool, capsule_bytes: u32) -> Result<Start, Fault> {
     io::check_flags(sqe)?;
-    let is_fabrics = sqe.opcode == wire::fabrics::OPCODE;
-    let is_connect =
-        is_fabrics && crate::controller::command_type(sqe) == wire::fabrics::fctype::CONNECT;
+    let is_fabrics = sqe.admin_opcode() == Some(AdminOpcode::Fabrics);
+    let is_connect = sqe.fabrics_type() == Some(FabricsType::Connect);
     if is_connect == connected {
-        return Err(if is_fabrics { crate::controller::unknown_type() } else { Fault::invalid_opcode() });
+        return Err(if is_fabrics {
+            crate::controller::unknown_type()
+        } else {
+            Fault::invalid_opcode()
+        });
     }
     let wanted = host_data_bytes(sqe);
     if wanted == 0 {
         return Ok(Start::Execute);
     }
-    let data = io::map(&sqe.sgl, Direction::FromHost, capsule_bytes)?;
+    let data = io::map(&sqe.sgl(), Direction::FromHost, capsule_bytes)?;
     if data.bytes() != wanted {
         return Err(Fault::data_length());
     }

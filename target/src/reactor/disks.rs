@@ -1,6 +1,6 @@
 //! Disks of a reactor, with the requests that they had no room for.
 
-use memory::{DmaBuf, Mr};
+use memory::DmaBuf;
 use std::collections::VecDeque;
 use std::time::Instant;
 use storage::{Backend, Done, Full, Request};
@@ -9,15 +9,13 @@ use storage::{Backend, Done, Full, Request};
 pub(crate) struct Disk {
     /// The disk.
     pub(crate) backend: Box<dyn Backend>,
-    /// Registrations of its regions.
-    pub(crate) mrs: Vec<Mr>,
     waiting: VecDeque<Request>,
 }
 
 impl Disk {
-    /// A disk whose regions are registered as `mrs`.
-    pub(crate) fn new(backend: Box<dyn Backend>, mrs: Vec<Mr>) -> Disk {
-        Disk { backend, mrs, waiting: VecDeque::new() }
+    /// A disk whose regions are registered.
+    pub(crate) fn new(backend: Box<dyn Backend>) -> Disk {
+        Disk { backend, waiting: VecDeque::new() }
     }
     /// Starts a request, or keeps it until there is room, in order.
     pub(crate) fn submit(&mut self, request: Request) {

@@ -2,13 +2,13 @@
 
 use super::Reactor;
 use super::disks::Disk;
-use crate::controller::AsyncEvent;
 use crate::disk::{DiskInfo, DiskStats};
 use crate::identity::NamespaceIds;
 use crate::subsystem::{DiskIndex, ExportError, Namespace, Port, Subsystem};
 use memory::Access;
 use netstack::fabric::Fabric;
 use storage::Backend;
+use wire::nvme::AsyncEvent;
 
 impl<F: Fabric> Reactor<F> {
     /// Accepts hosts at `port`: it is listened on, and told in the discovery log.
@@ -72,15 +72,16 @@ impl<F: Fabric> Reactor<F> {
     /// Registers the disk's regions, for data that lands in them and leaves from them.
     fn attach_disk(&mut self, backend: Box<dyn Backend>) -> Result<(), ExportError> {
         let register = |region| self.fabric.register(region, Access::LOCAL_WRITE);
-        let mrs = backend.regions().iter().map(register).collect::<Result<Vec<_>, _>>()?;
+        let keys = backend.regions().iter().map(register).map(|mr| mr.map(|mr| mr.lkey));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
         let geometry = backend.geometry();
         self.disks.push(DiskInfo {
             geometry,
-            keys: mrs.iter().map(|mr| mr.lkey).collect(),
+            keys,
             direct_writes: self.config.may_write_directly(geometry.block_bytes),
             stats: DiskStats::default(),
         });
-        self.backends.push(Disk::new(backend, mrs));
+        self.backends.push(Disk::new(backend));
         Ok(())
     }
     pub(super) fn subsystem_index(&self, nqn: &str) -> Option<usize> {
@@ -90,7 +91,7 @@ impl<F: Fabric> Reactor<F> {
     fn tell_discovery(&mut self) {
         self.generation += 1;
         for (_, controller) in self.controllers.iter_mut() {
-            controller.handle_event(AsyncEvent::DiscoveryChanged);
+            controller.handle_event(AsyncEvent::DISCOVERY_CHANGED);
         }
         self.deliver_events();
     }

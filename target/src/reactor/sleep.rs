@@ -38,13 +38,14 @@ impl SpinBudget {
 
 impl<F: Fabric> Reactor<F> {
     /// Sleeps until the fabric or a disk has something, or `until` (`None`: no limit). `now` is the
-    /// caller's clock. Returns at once if something that is being waited for has no descriptor.
+    /// caller's clock. `until` is [`super::Turn::next_timeout`], in which disks without a descriptor
+    /// say when they must be polled. Returns at once if the fabric has no descriptor.
     ///
     /// Errors: what `poll` says, except an interruption, which only ends the sleep.
     pub fn wait(&self, now: Instant, until: Option<Instant>) -> io::Result<()> {
+        let Some(fabric) = self.fabric.fd() else { return Ok(()) };
         let busy = self.backends.iter().filter(|disk| !disk.is_idle());
-        let fds = busy.map(|disk| disk.backend.fd()).chain([self.fabric.fd()]);
-        let Some(fds) = fds.collect::<Option<Vec<_>>>() else { return Ok(()) };
+        let fds: Vec<_> = busy.filter_map(|disk| disk.backend.fd()).chain([fabric]).collect();
         let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
         match poll(&mut fds, timeout.as_ref()) {

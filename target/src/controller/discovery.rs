@@ -1,0 +1,61 @@
+//! The discovery log: every subsystem at every port.
+//!
+//! Source: NVMe Base 2.0, "Discovery Log Page".
+
+use super::World;
+use super::registers::ADMIN_ENTRIES_MAX;
+use crate::subsystem::{Port, Subsystem};
+use std::net::IpAddr;
+use wire::fabrics::{
+    AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, RdmaAddress, SubsystemType, TransportKind,
+};
+use wire::nvme::ControllerId;
+
+/// The discovery service itself sends events when the log changes.
+const EFLAG_EVENTS: u16 = 1 << 1;
+/// RDMA queue pair type: connected.
+const QP_CONNECTED: u8 = 1;
+/// RDMA provider: not said.
+const PROVIDER_ANY: u8 = 1;
+/// RDMA connection management: the RDMA CM.
+const RDMA_CM: u8 = 1;
+
+/// The whole page.
+pub(super) fn log_page(world: &World<'_>) -> Vec<u8> {
+    let at_port = |port| world.subsystems.iter().map(move |subsystem| (port, subsystem));
+    let pairs = world.ports.iter().flat_map(at_port);
+    let entries: Vec<DiscoveryEntry> =
+        pairs.filter_map(|(port, subsystem)| entry(port, subsystem)).collect();
+    let mut header = DiscoveryHeader::zeroed();
+    header.set_generation(world.generation).set_record_count(entries.len() as u64);
+    let mut page = header.as_octets().to_vec();
+    entries.iter().for_each(|entry| page.extend_from_slice(entry.as_octets()));
+    page
+}
+
+/// `None` never happens: a subsystem's name was checked when it was made.
+fn entry(port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
+    let subtype =
+        if subsystem.is_discovery() { SubsystemType::CurrentDiscovery } else { SubsystemType::Nvm };
+    let family = match port.address.ip() {
+        IpAddr::V4(_) => AddressFamily::Ipv4,
+        IpAddr::V6(_) => AddressFamily::Ipv6,
+    };
+    let mut address = RdmaAddress::zeroed();
+    address.set_qp_type(QP_CONNECTED).set_provider(PROVIDER_ANY).set_connection(RDMA_CM);
+    let mut entry = DiscoveryEntry::zeroed();
+    entry
+        .set_trtype(TransportKind::Rdma.octet())
+        .set_adrfam(family.octet())
+        .set_subtype(subtype.octet())
+        .set_flow_control_optional(true)
+        .set_portid(port.id)
+        .set_cntlid(ControllerId::DYNAMIC.0)
+        .set_asqsz(ADMIN_ENTRIES_MAX)
+        .set_eflags(if subsystem.is_discovery() { EFLAG_EVENTS } else { 0 })
+        .set_trsvcid(&port.address.port().to_string())
+        .set_traddr(&port.address.ip().to_string())
+        .set_subnqn(&Nqn::new(subsystem.nqn()).ok()?)
+        .set_tsas(*address.as_octets());
+    Some(entry)
+}
