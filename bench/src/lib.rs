@@ -1,5 +1,5 @@
-//! Load scenarios and what they report. `load`: block workloads over the initiator.
-//! `limits`: what this machine can move at all.
+//! Load scenarios and what they report. [`load`]: block workloads over the initiator.
+//! [`limits`]: what this machine can move at all.
 
 pub mod limits;
 pub mod load;

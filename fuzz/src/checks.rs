@@ -15,6 +15,7 @@ use flexblk_wire::roce::{Header, Packet, TrailerBuf};
 /// A datagram: parses without a panic in both wire modes, and what parses is emitted to octets
 /// that parse to the same.
 pub(crate) fn packet(octets: &[u8]) {
+    let _ = flexblk_wire::roce::native::crc_matches(octets);
     for crc in [false, true] {
         if let Ok(packet) = Packet::parse(octets, crc) {
             let header = Header { bth: packet.bth, ext: packet.ext }.emit(packet.payload.len());

@@ -64,3 +64,21 @@ pub trait Link {
     /// Counters by name, for reports ("link.tx_packets", "link.tx_syscalls", …).
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64));
 }
+
+impl<L: Link + ?Sized> Link for Box<L> {
+    fn caps(&self) -> &LinkCaps {
+        (**self).caps()
+    }
+    fn rx_burst(&mut self, ring: &mut RxRing) -> io::Result<usize> {
+        (**self).rx_burst(ring)
+    }
+    fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize> {
+        (**self).tx_burst(batch, memory)
+    }
+    fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        (**self).fd()
+    }
+    fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
+        (**self).counters(report);
+    }
+}

@@ -1,5 +1,6 @@
 //! Emitting: everything of a packet but its payload (FlexiNS, "header-only TX").
 
+use super::header_set::HeaderSet;
 use super::{Bth, ExtHeaders, ICRC_LEN, Opcode, Psn, QpNum};
 
 /// Octets of padding after a payload of this length, 0 to 3.
@@ -130,33 +131,33 @@ impl Header {
     #[inline]
     #[must_use]
     pub fn emit(&self, payload_len: usize) -> HeaderBuf {
-        let opcode = self.bth.opcode;
-        assert!(!opcode.is_native(), "native packets have their own header");
+        let headers = self.bth.opcode.header_set();
+        assert!(!self.bth.opcode.is_native(), "native packets have their own header");
         let mut buf = HeaderBuf::empty();
         buf.push(Bth { pad_count: pad_count(payload_len), ..self.bth }.encode());
-        if opcode.has_deth() {
+        if headers.has(HeaderSet::DETH) {
             buf.push(self.ext.deth.expect("opcode calls for a DETH").encode());
         }
-        if opcode.has_feth() {
+        if headers.has(HeaderSet::FETH) {
             buf.push(self.ext.feth.expect("opcode calls for a FETH").0.to_be_bytes());
         }
-        if opcode.has_reth() {
+        if headers.has(HeaderSet::RETH) {
             buf.push(self.ext.reth.expect("opcode calls for a RETH").encode());
         }
-        if opcode.has_atomic() {
+        if headers.has(HeaderSet::ATOMIC) {
             buf.push(self.ext.atomic.expect("opcode calls for an AtomicETH").encode());
         }
-        if opcode.has_aeth() {
+        if headers.has(HeaderSet::AETH) {
             buf.push(self.ext.aeth.expect("opcode calls for an AETH").encode());
         }
-        if opcode.has_atomic_ack() {
+        if headers.has(HeaderSet::ATOMIC_ACK) {
             let original = self.ext.atomic_ack.expect("opcode calls for an AtomicAckETH");
             buf.push(original.to_be_bytes());
         }
-        if opcode.has_imm() {
+        if headers.has(HeaderSet::IMM) {
             buf.push(self.ext.imm.expect("opcode calls for immediate data").0);
         }
-        if opcode.has_ieth() {
+        if headers.has(HeaderSet::IETH) {
             buf.push(self.ext.ieth.expect("opcode calls for an IETH").0.to_be_bytes());
         }
         buf

@@ -61,14 +61,23 @@ impl Icrc {
     /// are shorter than a BTH.
     #[must_use]
     pub fn new(ip: &IcrcIp, ports: UdpPorts, udp_len: u16, headers: &[u8]) -> Self {
-        let mut hasher = Hasher::new_with_initial(AFTER_LRH);
-        match ip {
+        // One piece: the CRC has a cost per call, and these are short.
+        let mut front = [0; 40 + 8 + Bth::LEN];
+        let ip_len = match ip {
             IcrcIp::V4 { src, dst, id, dont_fragment } => {
-                hasher.update(&ipv4_header(*src, *dst, *id, *dont_fragment, udp_len));
+                let header = ipv4_header(*src, *dst, *id, *dont_fragment, udp_len);
+                front[..20].copy_from_slice(&header);
+                20
             }
-            IcrcIp::V6 { src, dst } => hasher.update(&ipv6_header(src, dst, udp_len)),
-        }
-        hasher.update(&udp_and_bth(ports, udp_len, headers));
+            IcrcIp::V6 { src, dst } => {
+                front[..40].copy_from_slice(&ipv6_header(src, dst, udp_len));
+                40
+            }
+        };
+        let end = ip_len + 8 + Bth::LEN;
+        front[ip_len..end].copy_from_slice(&udp_and_bth(ports, udp_len, headers));
+        let mut hasher = Hasher::new_with_initial(AFTER_LRH);
+        hasher.update(&front[..end]);
         hasher.update(&headers[Bth::LEN..]);
         Self(hasher)
     }

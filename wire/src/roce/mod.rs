@@ -7,6 +7,7 @@ mod bth;
 mod circle;
 mod ext;
 mod header;
+mod header_set;
 mod icrc;
 pub mod native;
 mod opcode;

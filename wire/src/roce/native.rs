@@ -40,7 +40,7 @@ pub use flags::NativeFlags;
 pub use tail::Tail;
 
 use super::packet::{Cursor, decode_bth, split_crc};
-use super::{Bth, HeaderBuf, ImmDt, Msn, Opcode, ParseError, Psn, QpNum};
+use super::{Bth, HeaderBuf, ICRC_LEN, Icrc, ImmDt, Msn, Opcode, ParseError, Psn, QpNum};
 use crate::octets::{Be24, Be32, Be64, get, set};
 
 /// Octets of BTH and native header together, the same for every native packet.
@@ -212,7 +212,7 @@ pub enum NativePacket<'a> {
 
 impl<'a> NativePacket<'a> {
     /// Reads the octets of one UDP datagram. `crc_present`: the last four are the CRC, which the
-    /// caller checks ([`super::Icrc::native`]).
+    /// caller has checked ([`crc_matches`]).
     ///
     /// Errors: the peer's fault; a RoCEv2 packet is [`ParseError::WrongMode`].
     #[inline]
@@ -250,5 +250,15 @@ impl<'a> NativePacket<'a> {
             Self::Data { header, .. } => &header.bth,
             Self::Ack(ack) => &ack.bth,
         }
+    }
+}
+
+/// The CRC that ends a native datagram is that of the octets before it. `false` also for octets
+/// too short to hold a packet and its CRC.
+#[must_use]
+pub fn crc_matches(udp_payload: &[u8]) -> bool {
+    match udp_payload.split_last_chunk::<ICRC_LEN>() {
+        Some((body, crc)) if body.len() >= Bth::LEN => Icrc::native(body).finish() == *crc,
+        _ => false,
     }
 }

@@ -213,7 +213,7 @@ impl Opcode {
     #[inline]
     #[must_use]
     pub const fn is_native(self) -> bool {
-        matches!(self.operation(), Operation::Native)
+        self.octet() >= 0xc0
     }
 
     /// Sent by a responder: response or acknowledgement.

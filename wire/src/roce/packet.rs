@@ -1,5 +1,6 @@
 //! One RoCEv2 packet as a borrowed view, and why octets may not be one.
 
+use super::header_set::HeaderSet;
 use super::{Aeth, AtomicEth, Bth, Deth, ExtHeaders, Feth, ICRC_LEN, Ieth, ImmDt, Reth};
 
 /// A packet: its headers as values, its payload where it lies.
@@ -134,30 +135,30 @@ impl ExtHeaders {
     /// The headers that the opcode calls for, in wire order.
     #[inline]
     fn decode(bth: &Bth, cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
-        let opcode = bth.opcode;
+        let headers = bth.opcode.header_set();
         let mut ext = Self::default();
-        if opcode.has_deth() {
+        if headers.has(HeaderSet::DETH) {
             ext.deth = Some(Deth::decode(cursor.take()?));
         }
-        if opcode.has_feth() {
+        if headers.has(HeaderSet::FETH) {
             ext.feth = Some(Feth(u32::from_be_bytes(*cursor.take()?)));
         }
-        if opcode.has_reth() {
+        if headers.has(HeaderSet::RETH) {
             ext.reth = Some(Reth::decode(cursor.take()?));
         }
-        if opcode.has_atomic() {
+        if headers.has(HeaderSet::ATOMIC) {
             ext.atomic = Some(AtomicEth::decode(cursor.take()?));
         }
-        if opcode.has_aeth() {
+        if headers.has(HeaderSet::AETH) {
             ext.aeth = Some(Aeth::decode(cursor.take()?));
         }
-        if opcode.has_atomic_ack() {
+        if headers.has(HeaderSet::ATOMIC_ACK) {
             ext.atomic_ack = Some(u64::from_be_bytes(*cursor.take()?));
         }
-        if opcode.has_imm() {
+        if headers.has(HeaderSet::IMM) {
             ext.imm = Some(ImmDt(*cursor.take()?));
         }
-        if opcode.has_ieth() {
+        if headers.has(HeaderSet::IETH) {
             ext.ieth = Some(Ieth(u32::from_be_bytes(*cursor.take()?)));
         }
         Ok(ext)

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::super::native::{NativeHeader, NativePacket, Sack, Tail};
+use super::super::native::{NativeHeader, NativePacket, Sack, Tail, crc_matches};
 use super::super::*;
 use super::*;
 
@@ -175,6 +175,24 @@ fn icrc_masks_what_routers_change() {
     native.update(&[0xaa]).pad(3);
     let without_ip = [&octets[..8], &octets[36..]].concat();
     assert_eq!(native.finish(), bitwise_crc32(&without_ip).to_le_bytes());
+}
+
+/// Goal: a native datagram is accepted with its CRC however its congestion bits were changed on
+/// the way, and not after any other bit of it was.
+#[test]
+fn native_crc_guards_all_but_congestion_bits() {
+    let header = NativeHeader::new(Opcode::NativeSend, QpNum::new(1), Psn::new(1)).emit();
+    let mut octets = [header.as_slice(), &[7; 33]].concat();
+    let mut crc = Icrc::native(header.as_slice());
+    crc.update(&[7; 33]);
+    octets.extend(crc.finish());
+    assert!(crc_matches(&octets));
+    for at in 0..octets.len() {
+        let mut changed = octets.clone();
+        changed[at] ^= 0x40;
+        assert_eq!(crc_matches(&changed), at == 4, "octet {at}");
+    }
+    assert!((0..16).all(|len| !crc_matches(&octets[..len])));
 }
 
 /// CRC-32 by its definition, one bit at a time.

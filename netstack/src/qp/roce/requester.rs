@@ -320,9 +320,6 @@ impl Requester {
 
     /// The cursor returns to the oldest unacknowledged packet.
     pub(super) fn go_back(&mut self) {
-        for wqe in self.queue.iter_mut().take(self.cursor.index + 1) {
-            wqe.sent_at = None;
-        }
         self.window.go_back();
         let una = self.window.una();
         let packet = self.queue.front().map_or(0, |head| una.index_from(head.first));
