@@ -3,11 +3,11 @@
 use crate::random::mix;
 
 /// Names one write of one block; 0 is a block of zeroes.
-pub type Value = u64;
+pub(crate) type Value = u64;
 
 /// What a block's octets are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Content {
+pub(crate) enum Content {
     /// One write's, whole.
     Whole(Value),
     /// Not one write's: words of two, or of none. The first word and the place where it ends.
@@ -20,7 +20,7 @@ pub enum Content {
 }
 
 /// Fills a block, whose length is a multiple of eight.
-pub fn fill(block: &mut [u8], value: Value, lba: u64) {
+pub(crate) fn fill(block: &mut [u8], value: Value, lba: u64) {
     let key = key(value, lba);
     for (at, word) in (0u64..).zip(block.chunks_exact_mut(8)) {
         word.copy_from_slice(&expected(value, key, at).to_le_bytes());
@@ -29,7 +29,7 @@ pub fn fill(block: &mut [u8], value: Value, lba: u64) {
 
 /// Reads a block back.
 #[must_use]
-pub fn read(block: &[u8], lba: u64) -> Content {
+pub(crate) fn read(block: &[u8], lba: u64) -> Content {
     let mut words = block.chunks_exact(8).map(word);
     let first = words.next().unwrap_or(0);
     let key = key(first, lba);

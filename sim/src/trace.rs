@@ -18,7 +18,7 @@ struct Event {
 
 /// The story of a run.
 #[derive(Debug, Default)]
-pub struct Trace {
+pub(crate) struct Trace {
     hash: u64,
     count: u64,
     last: VecDeque<Event>,
@@ -28,11 +28,11 @@ pub struct Trace {
 impl Trace {
     /// `is_verbose`: every line goes to standard output as it happens.
     #[must_use]
-    pub fn new(is_verbose: bool) -> Trace {
+    pub(crate) fn new(is_verbose: bool) -> Trace {
         Trace { is_verbose, ..Trace::default() }
     }
     /// Something happened. Numbers must not depend on addresses of this process' memory.
-    pub fn note(&mut self, at_ns: u64, what: &'static str, numbers: [u64; 4]) {
+    pub(crate) fn note(&mut self, at_ns: u64, what: &'static str, numbers: [u64; 4]) {
         let mut hash = mix(self.hash ^ at_ns);
         for octet in what.bytes() {
             hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
@@ -50,17 +50,17 @@ impl Trace {
     }
     /// All events so far, in one number.
     #[must_use]
-    pub fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
     /// Events so far.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
     /// The last lines.
     #[must_use]
-    pub fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         self.last.iter().fold(String::new(), |mut text, event| {
             let _ = writeln!(text, "{}", line(event));
             text

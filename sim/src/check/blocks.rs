@@ -21,7 +21,7 @@ const NEVER: Moment = u64::MAX;
 
 /// How a write ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Acknowledged: it happened before this.
     Done,
     /// Failed: it happened before this, or never will.
@@ -74,7 +74,7 @@ impl Write {
 
 /// All blocks of a namespace.
 #[derive(Debug)]
-pub struct Blocks {
+pub(crate) struct Blocks {
     blocks: Vec<Vec<Write>>,
     now: Moment,
     /// Reads that began before this saw blocks that a crash has since changed.
@@ -84,21 +84,21 @@ pub struct Blocks {
 impl Blocks {
     /// Blocks of zeroes.
     #[must_use]
-    pub fn new(count: usize) -> Blocks {
+    pub(crate) fn new(count: usize) -> Blocks {
         let zero = Write { end: 0, durable: 0, ..Write::new(0, 0) };
         Blocks { blocks: vec![vec![zero]; count], now: 0, crashed: 0 }
     }
     /// The next moment.
-    pub fn tick(&mut self) -> Moment {
+    pub(crate) fn tick(&mut self) -> Moment {
         self.now += 1;
         self.now
     }
     /// A write of `value` begins at `start`.
-    pub fn begin(&mut self, lba: u64, value: Value, start: Moment) {
+    pub(crate) fn begin(&mut self, lba: u64, value: Value, start: Moment) {
         self.block(lba).push(Write::new(value, start));
     }
     /// The write that began at `start` may happen more than once until its end.
-    pub fn repeats(&mut self, lba: u64, start: Moment) {
+    pub(crate) fn repeats(&mut self, lba: u64, start: Moment) {
         if let Some(write) = self.write(lba, start) {
             write.repeats = true;
         }
@@ -106,7 +106,7 @@ impl Blocks {
     /// The write that began at `start` ended. `is_durable`: forced to the medium.
     ///
     /// Errors: what was read of this block before fits no order.
-    pub fn end(
+    pub(crate) fn end(
         &mut self,
         lba: u64,
         start: Moment,
@@ -126,7 +126,7 @@ impl Blocks {
     /// A read that lasted from `start` to `end` returned `value`.
     ///
     /// Errors: no order of the writes explains it.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         lba: u64,
         value: Value,
@@ -149,14 +149,14 @@ impl Blocks {
     }
     /// The newest value that is certain to have been there, for commands that compare.
     #[must_use]
-    pub fn guess(&self, lba: u64) -> Value {
+    pub(crate) fn guess(&self, lba: u64) -> Value {
         let writes = self.blocks.get(index(lba)).into_iter().flatten();
         let ended = writes.filter(|write| write.is_certain());
         ended.max_by_key(|write| write.last()).map_or(0, |write| write.value)
     }
     /// A Flush that began at `start` was acknowledged at `end`: what was acknowledged before it
     /// began is durable.
-    pub fn flushed(&mut self, start: Moment, end: Moment) {
+    pub(crate) fn flushed(&mut self, start: Moment, end: Moment) {
         for write in self.blocks.iter_mut().flatten() {
             if write.end < start && !write.is_doubtful {
                 write.durable = write.durable.min(end);
@@ -166,7 +166,7 @@ impl Blocks {
     /// The target died. `content` is what the medium holds after that.
     ///
     /// Errors: durable data is missing.
-    pub fn crash(&mut self, content: &[Value]) -> Result<(), Violation> {
+    pub(crate) fn crash(&mut self, content: &[Value]) -> Result<(), Violation> {
         let now = self.tick();
         self.crashed = now;
         for (lba, (block, value)) in (0u64..).zip(self.blocks.iter_mut().zip(content)) {
@@ -196,15 +196,16 @@ impl Blocks {
     /// Zeroes have no writer's name: some write of zeroes must not have been overwritten.
     fn read_zeroes(&mut self, lba: u64, start: Moment, end: Moment) -> Result<(), Violation> {
         let block = self.block(lba);
-        let possible = block.iter().filter(|zero| zero.value == 0 && zero.start < end).any(|zero| {
-            let over = |write: &Write| {
-                write.is_certain()
-                    && write.value != 0
-                    && write.start > zero.end
-                    && write.first() < start
-            };
-            !block.iter().any(over)
-        });
+        let possible =
+            block.iter().filter(|zero| zero.value == 0 && zero.start < end).any(|zero| {
+                let over = |write: &Write| {
+                    write.is_certain()
+                        && write.value != 0
+                        && write.start > zero.end
+                        && write.first() < start
+                };
+                !block.iter().any(over)
+            });
         if possible { Ok(()) } else { Err(stale(lba, 0, "but a later write was acknowledged")) }
     }
 
@@ -216,7 +217,10 @@ impl Blocks {
         for other in others.filter(|other| other.is_certain()) {
             if changed.conflicts(other) {
                 let detail = format!("block {lba}: {changed:?} and {other:?}");
-                return Err(Violation::new("reads return what some order of writes allows", detail));
+                return Err(Violation::new(
+                    "reads return what some order of writes allows",
+                    detail,
+                ));
             }
         }
         Ok(())

@@ -11,10 +11,10 @@ const GUARD: u8 = 0xa5;
 
 /// A buffer in an arena.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slot(pub usize);
+pub(crate) struct Slot(pub usize);
 
 /// A host's data memory: buffers between guards, in one region.
-pub struct Arena {
+pub(crate) struct Arena {
     region: Region,
     slot_bytes: usize,
     /// For each idle buffer and each that nobody may write to: what it holds, as a checksum.
@@ -27,7 +27,7 @@ impl Arena {
     /// `slots` buffers of `slot_bytes`.
     ///
     /// Errors: what mapping memory says.
-    pub fn new(slots: usize, slot_bytes: usize) -> io::Result<Arena> {
+    pub(crate) fn new(slots: usize, slot_bytes: usize) -> io::Result<Arena> {
         let region = Region::allocate(slots * (slot_bytes + GUARD_BYTES) + GUARD_BYTES)?;
         region.fill(0, region.len(), GUARD);
         let mut arena = Arena {
@@ -42,42 +42,42 @@ impl Arena {
     }
     /// The region, to be registered.
     #[must_use]
-    pub fn region(&self) -> &Region {
+    pub(crate) fn region(&self) -> &Region {
         &self.region
     }
     /// Address of a buffer.
     #[must_use]
-    pub fn addr(&self, slot: Slot) -> u64 {
+    pub(crate) fn addr(&self, slot: Slot) -> u64 {
         self.region.addr() + self.offset(slot) as u64
     }
     /// Takes a buffer, whose content must be as it was left.
     ///
     /// Errors: somebody wrote to it meanwhile.
-    pub fn take(&mut self) -> Result<Option<Slot>, Violation> {
+    pub(crate) fn take(&mut self) -> Result<Option<Slot>, Violation> {
         let Some(slot) = self.free.pop() else { return Ok(None) };
         self.check(slot)?;
         Ok(Some(slot))
     }
     /// Fills a buffer.
-    pub fn write(&mut self, slot: Slot, octets: &[u8]) {
+    pub(crate) fn write(&mut self, slot: Slot, octets: &[u8]) {
         self.region.write(self.offset(slot), octets);
     }
     /// Copies a buffer out.
-    pub fn read(&self, slot: Slot, octets: &mut [u8]) {
+    pub(crate) fn read(&self, slot: Slot, octets: &mut [u8]) {
         self.region.read(self.offset(slot), octets);
     }
     /// From here on nobody may write to the buffer.
-    pub fn freeze(&mut self, slot: Slot) {
+    pub(crate) fn freeze(&mut self, slot: Slot) {
         self.sums[slot.0] = Some(self.sum(slot));
     }
     /// From here on the target may write to the buffer.
-    pub fn thaw(&mut self, slot: Slot) {
+    pub(crate) fn thaw(&mut self, slot: Slot) {
         self.sums[slot.0] = None;
     }
     /// Gives a buffer back.
     ///
     /// Errors: it was frozen and changed, or octets beside it changed.
-    pub fn give_back(&mut self, slot: Slot) -> Result<(), Violation> {
+    pub(crate) fn give_back(&mut self, slot: Slot) -> Result<(), Violation> {
         self.check(slot)?;
         self.freeze(slot);
         self.free.push(slot);
@@ -86,12 +86,12 @@ impl Arena {
     /// Everything that nobody may have written to.
     ///
     /// Errors: somebody did.
-    pub fn check_all(&mut self) -> Result<(), Violation> {
+    pub(crate) fn check_all(&mut self) -> Result<(), Violation> {
         (0..self.sums.len()).try_for_each(|slot| self.check(Slot(slot)))
     }
     /// All buffers are back.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.free.len() == self.sums.len()
     }
 
@@ -104,10 +104,11 @@ impl Arena {
                 return Err(changed(format!("beside buffer {}", slot.0)));
             }
         }
-        match self.sums[slot.0] {
-            Some(sum) if sum != self.sum(slot) => Err(changed(format!("in buffer {}", slot.0))),
-            _ => Ok(()),
+        let expected = self.sums[slot.0];
+        if expected.is_some_and(|expected| expected != self.sum(slot)) {
+            return Err(changed(format!("in buffer {}", slot.0)));
         }
+        Ok(())
     }
     fn sum(&mut self, slot: Slot) -> u32 {
         let offset = self.offset(slot);
@@ -130,7 +131,9 @@ mod tests {
     /// Goal: a stray octet is seen beside a buffer, in an idle one and in one that was sent.
     #[test]
     fn stray_octets_are_seen() {
-        for (offset, is_thawed) in [(10, true), (GUARD_BYTES + 9, false), (GUARD_BYTES + 4096, true)] {
+        for (offset, is_thawed) in
+            [(10, true), (GUARD_BYTES + 9, false), (GUARD_BYTES + 4096, true)]
+        {
             let mut arena = Arena::new(1, 4096).unwrap();
             let slot = arena.take().unwrap().unwrap();
             if is_thawed {

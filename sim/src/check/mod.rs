@@ -4,9 +4,9 @@ mod blocks;
 mod commands;
 mod memory;
 
-pub use blocks::{Blocks, Outcome};
-pub use commands::Commands;
-pub use memory::{Arena, Slot};
+pub(crate) use blocks::{Blocks, Outcome};
+pub(crate) use commands::Commands;
+pub(crate) use memory::{Arena, Slot};
 
 /// Something that must never be.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
