@@ -1,6 +1,6 @@
 //! `flexblk-sim`: runs seeds, replays one.
 //!
-//! `flexblk-sim [--seeds N] [--start N] [--mode native|roce|both] [--expect-violation]`
+//! `flexblk-sim [--seeds N] [--start N] [--mode native|roce|both] [--keep-going] [--expect-violation]`
 //! `flexblk-sim --seed N [--trace] [--mode …]`
 
 use flexblk_sim::{Failure, ModeChoice, Summary};
@@ -13,11 +13,12 @@ struct Args {
     start: u64,
     mode: ModeChoice,
     trace: bool,
+    keep_going: bool,
     expect_violation: bool,
 }
 
 const USAGE: &str = "usage: flexblk-sim [--seeds N] [--start N] [--seed N] [--trace] \
-                     [--mode native|roce|both] [--expect-violation]";
+                     [--mode native|roce|both] [--keep-going] [--expect-violation]";
 
 fn main() -> ExitCode {
     match parse(std::env::args().skip(1)) {
@@ -35,6 +36,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
         start: 0,
         mode: ModeChoice::Both,
         trace: false,
+        keep_going: false,
         expect_violation: false,
     };
     while let Some(word) = words.next() {
@@ -45,6 +47,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
             "--start" => args.start = number(value()?)?,
             "--seed" => (args.start, args.seeds) = (number(value()?)?, 1),
             "--trace" => args.trace = true,
+            "--keep-going" => args.keep_going = true,
             "--expect-violation" => args.expect_violation = true,
             "--mode" => {
                 args.mode = match value()?.as_str() {
@@ -69,6 +72,7 @@ struct Totals {
     packets: u64,
     lost: u64,
     elapsed: Duration,
+    violations: u64,
 }
 
 impl Totals {
@@ -100,6 +104,10 @@ fn run(args: &Args) -> ExitCode {
     for seed in args.start..args.start.saturating_add(args.seeds) {
         match run_one(seed, args, begun) {
             Ok(summary) => totals.add(&summary),
+            Err(failure) if args.keep_going => {
+                totals.violations += 1;
+                println!("seed {seed}: VIOLATION: {failure}");
+            }
             Err(failure) => {
                 totals.print(begun);
                 return report(&failure, args);
@@ -111,8 +119,8 @@ fn run(args: &Args) -> ExitCode {
         }
     }
     totals.print(begun);
-    println!("no violation");
-    ExitCode::from(u8::from(args.expect_violation))
+    println!("{} violations", totals.violations);
+    ExitCode::from(u8::from(args.expect_violation != (totals.violations > 0)))
 }
 
 /// A panic in what is simulated is a violation too.

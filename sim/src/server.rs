@@ -87,6 +87,12 @@ impl Server {
             reactor.fabric().counters(report);
         }
     }
+    /// Everything that is counted.
+    pub(crate) fn report(&self, report: &mut dyn FnMut(&'static str, u64)) {
+        if let Some(reactor) = &self.reactor {
+            reactor.report(report);
+        }
+    }
     /// What hosts are still connected, for a violation's text.
     pub(crate) fn describe(&self) -> String {
         self.reactor

@@ -18,7 +18,7 @@ const PROGRESS_BOUND: Duration = Duration::from_secs(150);
 /// After goodbye, nothing is left within this.
 const REST_BOUND: Duration = Duration::from_secs(60);
 /// Steps of one run at most: a run that takes more spins.
-const STEPS_MAX: u64 = 4_000_000;
+const STEPS_MAX: u64 = 1_000_000;
 
 /// What a run did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +81,7 @@ impl World {
     #[must_use]
     pub fn new(plan: Plan, base: Instant, is_verbose: bool) -> World {
         let mut random = plan.random.clone();
-        let mut net = Net::new(base, plan.speed, random.fork());
+        let mut net = Net::new(base, plan.speed, random.fork(), is_verbose);
         for port in 0..=plan.hosts.len() {
             let number = if port == 0 { 1 } else { 10 + u8::try_from(port).unwrap_or(0) };
             net.add_port(SocketAddr::from(([10, 0, 0, number], 4791)));
@@ -374,9 +374,21 @@ impl World {
     fn stuck(&mut self, why: &str) -> Violation {
         let hosts: Vec<String> = self.hosts.iter().map(HostActor::describe).collect();
         let left = self.server.left();
+        let owed = self.server.platter().borrow().owed();
+        let now = self.shared.now;
+        let due = (0..=self.hosts.len()).map(|who| {
+            self.due_at(who)
+                .map(|at| (at.saturating_duration_since(now), now.saturating_duration_since(at)))
+        });
+        let mut counters = format!(" due (after, late): {:?}", due.collect::<Vec<_>>());
+        self.server.report(&mut |name, value| {
+            if value > 0 {
+                counters += &format!(" {name}={value}");
+            }
+        });
         let detail = format!(
             "{:?} does not end, {why} (steps {}): target has {left:?} connections, controllers, \
-             queue pairs: {}; {}",
+             queue pairs, {owed:?} buffers and requests of the disk: {}; {};{counters}",
             self.stage,
             self.steps,
             self.server.describe(),

@@ -88,6 +88,7 @@ pub(crate) struct Net {
     injected: Injected,
     burst_left: u64,
     sequence: u64,
+    is_verbose: bool,
 }
 
 struct Port {
@@ -126,7 +127,7 @@ struct Outgoing {
 impl Net {
     /// A network without ports and faults.
     #[must_use]
-    pub(crate) fn new(base: Instant, speed: Speed, random: Random) -> Net {
+    pub(crate) fn new(base: Instant, speed: Speed, random: Random, is_verbose: bool) -> Net {
         Net {
             base,
             now: base,
@@ -137,6 +138,7 @@ impl Net {
             injected: Injected::default(),
             burst_left: 0,
             sequence: 0,
+            is_verbose,
         }
     }
     /// A port with an address of its own.
@@ -182,6 +184,7 @@ impl Net {
             self.injected.dropped += 1;
             return;
         };
+        self.tell(from, to, &packet);
         let is_cut = [from, to].iter().any(|port| self.ports[*port].cut_until > self.now);
         if is_cut || self.is_lost() || self.ports[to].inbox.len() >= self.speed.queue_max {
             self.injected.dropped += 1;
@@ -199,6 +202,19 @@ impl Net {
             leaves += self.up_to(self.faults.late);
         }
         self.deliver(from, to, leaves, packet);
+    }
+
+    /// One line for a packet: when, between whom, opcode, queue pair, PSN, octets.
+    fn tell(&self, from: usize, to: usize, packet: &Outgoing) {
+        if self.is_verbose {
+            let at = self.now.saturating_duration_since(self.base).as_nanos();
+            let (len, head) = (packet.octets.len(), &packet.octets[..12.min(packet.octets.len())]);
+            println!(
+                "{:>7}.{:06} ms    packet {from} > {to} {head:02x?} {len}",
+                at / 1_000_000,
+                at % 1_000_000
+            );
+        }
     }
 
     fn deliver(&mut self, from: usize, to: usize, leaves: Instant, packet: Outgoing) {
