@@ -29,12 +29,14 @@ impl QpState {
     #[must_use]
     pub fn may_become(self, next: QpState) -> bool {
         use QpState::{Err, Init, Reset, Rtr, Rts, Sqd};
-        match (self, next) {
-            (_, Reset | Err) => true,
-            (Reset, Init) | (Init, Init | Rtr) | (Rtr, Rts) => true,
-            (Rts, Rts | Sqd) | (Sqd, Rts | Sqd) => true,
-            _ => false,
-        }
+        matches!(
+            (self, next),
+            (_, Reset | Err)
+                | (Reset, Init)
+                | (Init, Init | Rtr)
+                | (Rtr, Rts)
+                | (Rts | Sqd, Rts | Sqd)
+        )
     }
 }
 

@@ -71,5 +71,10 @@ fn as_f64(count: u64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "tests: small numbers and readable ratios"
+)]
 #[path = "cc_tests.rs"]
 mod tests;

@@ -29,6 +29,8 @@ pub struct CmCounters {
     pub duplicates: u64,
     /// REQs of connections that were closed.
     pub late: u64,
+    /// Connections whose peer used their queue pair for another one.
+    pub superseded: u64,
     /// REQs refused without asking the application.
     pub refused: u64,
     /// Messages for no connection of this side.
@@ -47,6 +49,7 @@ impl CmCounters {
         report("cm.unsupported", self.unsupported);
         report("cm.duplicates", self.duplicates);
         report("cm.late", self.late);
+        report("cm.superseded", self.superseded);
         report("cm.refused", self.refused);
         report("cm.unknown_id", self.unknown_id);
         report("cm.dropped_full", self.dropped_full);

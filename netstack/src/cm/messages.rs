@@ -62,6 +62,7 @@ pub(super) fn req(identity: &Identity, call: &Call<'_>) -> Box<[u8; MAD_LEN]> {
         .set_responder_resources(side.responder_resources)
         .set_initiator_depth(side.initiator_depth)
         .set_remote_cm_timeout(timers.cm_timeout)
+        .set_flow_control(true)
         .set_starting_psn(side.rq_psn)
         .set_local_cm_timeout(timers.cm_timeout)
         .set_retry_count(timers.retry_count)

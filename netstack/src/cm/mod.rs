@@ -36,11 +36,15 @@ use std::time::Instant;
 use time_wait::{Late, TimeWait};
 use wire::cm::MAD_LEN;
 
-/// A REQ's sender: address that answers go to, and its communication id.
+/// A peer's number for something: address that answers go to, and a communication id or a queue
+/// pair's number.
 pub(crate) type PeerKey = (SocketAddr, u32);
 
 /// Private data of a reply that leaves room for the answer to an offer of native mode.
 pub(crate) const REP_PRIVATE_WITH_ANSWER: usize = 196 - peer::MARKER_LEN;
+
+/// Messages are sent again no faster than this, whatever the configuration says.
+const INTERVAL_MIN: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// MADs that may wait to be sent.
 const MADS_WAITING: usize = 4096;
@@ -56,6 +60,8 @@ pub(crate) struct Cm {
     timers: Timers,
     /// Connections that a peer began, by its name for them.
     by_peer: BTreeMap<PeerKey, u32>,
+    /// Connections by the peer's queue pair: a host that restarted uses its numbers again.
+    by_peer_qp: BTreeMap<PeerKey, u32>,
     listeners: BTreeSet<u16>,
     pending: u32,
     time_wait: TimeWait,
@@ -78,6 +84,7 @@ impl Cm {
             connections: Table::new(slots, 32, &mut random),
             timers: Timers::new(slots as usize),
             by_peer: BTreeMap::new(),
+            by_peer_qp: BTreeMap::new(),
             listeners: BTreeSet::new(),
             pending: 0,
             time_wait: TimeWait::new(TIME_WAIT, config.timers.time_wait),
@@ -154,28 +161,25 @@ impl Cm {
         match act {
             Act::Again => self.send_again(now, id),
             Act::SendMra => self.send(id, messages::mra),
-            Act::HangUp | Act::Cross => self.send(id, messages::drep),
             Act::SendDreq => self.hang_up(now, id),
-            Act::GiveUp | Act::Abandon => self.send_abandon(id),
+            Act::Cross => self.send(id, messages::drep),
+            Act::Abandon => self.send_abandon(id),
+            Act::HangUp => {
+                self.send(id, messages::drep);
+                self.tell(id, |qpn| Notice::Closed { qpn, timed_out: false });
+            }
+            Act::Gone => self.tell(id, |qpn| Notice::Closed { qpn, timed_out: false }),
+            Act::GiveUp => {
+                self.send_abandon(id);
+                self.tell(id, |qpn| Notice::Closed { qpn, timed_out: true });
+            }
             Act::Ready => {
                 self.timers.remove(self.connections.index(id));
                 self.tell(id, |qpn| Notice::Ready { qpn });
             }
-            Act::Ignore
-            | Act::Extend
-            | Act::SendRep
-            | Act::SendRej
-            | Act::Establish
-            | Act::Refused
-            | Act::Gone
-            | Act::Forget => {}
-        }
-        match act {
-            Act::HangUp | Act::Gone => {
-                self.tell(id, |qpn| Notice::Closed { qpn, timed_out: false });
-            }
-            Act::GiveUp => self.tell(id, |qpn| Notice::Closed { qpn, timed_out: true }),
-            _ => {}
+            // These need the message or the application's words: see `receive` and `calls`.
+            Act::Extend | Act::SendRep | Act::SendRej | Act::Establish | Act::Refused => {}
+            Act::Ignore | Act::Forget => {}
         }
     }
 
@@ -183,6 +187,10 @@ impl Cm {
     fn close(&mut self, now: Instant, id: u32, act: Act) {
         self.timers.remove(self.connections.index(id));
         let Some(c) = self.connections.remove(id) else { return };
+        let qp = (c.peer, c.terms.dest_qp.get());
+        if self.by_peer_qp.get(&qp) == Some(&id) {
+            self.by_peer_qp.remove(&qp);
+        }
         if c.is_active {
             return;
         }
@@ -191,6 +199,20 @@ impl Cm {
         let refused = matches!(act, Act::SendRej | Act::GiveUp | Act::Abandon);
         let late = if refused { Late::Refusal(c.last) } else { Late::Stale };
         self.time_wait.add(now, key, late);
+    }
+
+    /// Notes whose queue pair this connection's peer uses. A connection that used the same one is
+    /// dead: its peer has forgotten it and begun again.
+    ///
+    /// Source: IBTA 1.4, "Stale connection". (Linux refuses the new one too; ending the old one is
+    /// all that is needed, since nothing of this side will use it again.)
+    fn claim_peer_qp(&mut self, now: Instant, id: u32) {
+        let Some(c) = self.connections.get(id) else { return };
+        let qp = (c.peer, c.terms.dest_qp.get());
+        if let Some(old) = self.by_peer_qp.insert(qp, id).filter(|&old| old != id) {
+            self.counters.superseded += 1;
+            self.advance(now, old, Event::Rej);
+        }
     }
 
     fn tell(&mut self, id: u32, notice: impl FnOnce(verbs::QpNum) -> Notice) {
@@ -238,6 +260,8 @@ impl Cm {
 
     /// Tells the peer that this side does not wait any longer.
     fn send_abandon(&mut self, id: u32) {
+        // A peer that does not know this side's id finds the connection by the adapter's.
+        let guid = self.identity.guid.to_be_bytes();
         let Some(c) = self.connections.get_mut(id) else { return };
         let refused = match c.state {
             State::ReqSent | State::Established | State::DreqSent => messages::Refused::NoMessage,
@@ -245,7 +269,7 @@ impl Cm {
             State::RepSent => messages::Refused::Rep,
         };
         let reason = wire::cm::RejReason::TIMEOUT;
-        c.last = messages::rej(c.names(id), refused, reason, &[], &[]);
+        c.last = messages::rej(c.names(id), refused, reason, &guid, &[]);
         let (to, mad) = (c.peer, *c.last);
         self.post(to, mad);
     }
@@ -260,7 +284,7 @@ impl Cm {
 
     /// The interval at which messages are sent again.
     fn interval(&self) -> std::time::Duration {
-        code_duration(self.config.timers.cm_timeout)
+        code_duration(self.config.timers.cm_timeout).max(INTERVAL_MIN)
     }
 
     /// What this side offers.

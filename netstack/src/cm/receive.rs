@@ -15,6 +15,9 @@ use wire::cm::{
 /// Most that an MRA may make this side wait.
 const MRA_MAX: Duration = Duration::from_secs(60);
 
+/// Most that a REQ may make this side wait for an acknowledgement: 4.096 µs × 2^20.
+const ACK_TIMEOUT_MAX: u8 = 20;
+
 /// Why a REQ is refused at once, with additional reject information.
 struct Refusal(RejReason, Option<u8>);
 
@@ -151,6 +154,7 @@ impl Cm {
         });
         let id = id.ok_or(Refusal(RejReason::NO_QP, None))?;
         self.by_peer.insert(key, id);
+        self.claim_peer_qp(now, id);
         self.pending += 1;
         let index = self.connections.index(id);
         self.timers.set(index, Some(now + self.config.timers.accept));
@@ -175,9 +179,9 @@ impl Cm {
             responder_resources: req.responder_resources(),
             initiator_depth: req.initiator_depth(),
             path_mtu_bytes: path_mtu.bytes(),
-            ack_timeout: match marker {
-                Some(_) => self.config.timers.ack_timeout,
-                None => req.primary_ack_timeout(),
+            ack_timeout: match (marker, req.primary_ack_timeout()) {
+                (Some(_), _) | (None, 0) => self.config.timers.ack_timeout,
+                (None, asked) => asked.min(ACK_TIMEOUT_MAX),
             },
             retry_count: req.retry_count(),
             rnr_retry: req.rnr_retry_count(),
@@ -240,6 +244,7 @@ impl Cm {
             c.last = messages::rtu(c.names(id));
         }
         if self.advance(now, id, Event::Rep) == Act::Establish {
+            self.claim_peer_qp(now, id);
             self.established(id, &rep.private_data());
         }
     }

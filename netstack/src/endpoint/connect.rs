@@ -26,7 +26,8 @@ impl Endpoint {
     /// `Established`, `Rejected` or `Disconnected`; also when this endpoint is full: then
     /// `Rejected` with reason 1.
     ///
-    /// Private data beyond 32 octets leaves no room for the offer of native mode, beyond 56 is cut.
+    /// Private data beyond 32 octets leaves no room for the marker of a FlexBlk endpoint: then the
+    /// peer answers at UDP port 4791, where this side's link must be. Beyond 56 octets it is cut.
     pub fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpNum {
         let init = init(caps(params.send_depth, params.recv_depth));
         let Some(key) = self.insert_qp(&init) else { return self.refuse_connect() };
@@ -196,7 +197,7 @@ impl Endpoint {
         };
         let config = QpConfig { qpn: qp.qpn, attr, caps: qp.caps, trailer, cc };
         qp.machine = Some(match terms.native_crc {
-            Some(_) => QpMachine::native(config),
+            Some(_) => QpMachine::native(config, qp.srq.is_none()),
             None => QpMachine::roce(config, qp.srq.is_none()),
         });
         qp.has_native_crc = terms.native_crc == Some(true);

@@ -217,7 +217,8 @@ impl Endpoint {
         let result = f(machine, &mut cx);
         let wants_transmit = qp.may_transmit && machine.wants_transmit(now);
         let has_failed = machine.is_failed() && qp.state != QpState::Err;
-        self.timers.at_latest(self.qps_index(key), machine_timeout(&self.qps, key));
+        let timeout = machine.poll_timeout();
+        self.timers.at_latest(self.qps.index(key), timeout);
         if wants_transmit {
             self.enqueue(key);
         }
@@ -261,21 +262,12 @@ impl Endpoint {
     }
 
     #[inline]
-    fn qps_index(&self, key: u32) -> u32 {
-        self.qps.index(key)
-    }
-
-    #[inline]
     fn enqueue(&mut self, key: u32) {
         if let Some(qp) = self.qps.get_mut(key).filter(|qp| !qp.is_queued) {
             qp.is_queued = true;
             self.ready.push_back(key);
         }
     }
-}
-
-fn machine_timeout(qps: &Table<QpContext>, key: u32) -> Option<Instant> {
-    qps.get(key)?.machine.as_ref()?.poll_timeout()
 }
 
 /// The largest path MTU of at most `bytes`. Panics below 256: no link has less.

@@ -39,37 +39,38 @@ impl Endpoint {
         octets: &[u8],
         place: &mut dyn Place,
     ) -> Result<(), Drop> {
+        // Only what the demultiplexer needs; whoever handles the packet decodes the rest, once.
         let head: &[u8; Bth::LEN] = octets.first_chunk().ok_or(Drop::Truncated)?;
-        let bth = Bth::decode(head).ok_or(Drop::UnknownOpcode)?;
-        if bth.pkey.0 & 0x7fff != 0x7fff {
+        let opcode = Opcode::from_octet(head[0]).ok_or(Drop::UnknownOpcode)?;
+        if u16::from_be_bytes([head[2], head[3]]) & 0x7fff != 0x7fff {
             return Err(Drop::PKey);
         }
-        if bth.dest_qp == QpNum::GSI || bth.opcode.has_deth() {
+        let key = u32::from_be_bytes([0, head[5], head[6], head[7]]);
+        if key == QpNum::GSI.get() || opcode.has_deth() {
             return self.handle_datagram(now, from, octets);
         }
-        let key = bth.dest_qp.get();
         let qp = self.qps.get(key).ok_or(Drop::UnknownQp)?;
         if !qp.source.admits(from) {
             return Err(Drop::WrongSource);
         }
         let machine = qp.machine.as_ref().ok_or(Drop::NotReady)?;
-        if bth.opcode == Opcode::Cnp {
+        if opcode == Opcode::Cnp {
             self.qp_counters.cnps_in += 1;
             self.run(key, now, place, |machine, _| machine.handle_cnp(now));
             return Ok(());
         }
-        if machine.is_native() != bth.opcode.is_native() {
+        if machine.is_native() != opcode.is_native() {
             return Err(Drop::WrongMode);
         }
         let is_marked = ecn == CONGESTION_EXPERIENCED;
-        if bth.opcode.is_native() {
+        if opcode.is_native() {
             let packet = native_packet(qp, octets, is_marked)?;
             self.note_peer_ready(key, now);
             self.run(key, now, place, |machine, cx| handle_native(machine, cx, &packet));
         } else {
             let packet = Packet::parse(octets, true).map_err(reason)?;
             self.note_peer_ready(key, now);
-            if (is_marked || bth.fecn) && bth.opcode.has_payload() {
+            if (is_marked || packet.bth.fecn) && opcode.has_payload() {
                 self.notify_congestion(key, now);
             }
             self.run(key, now, place, |machine, cx| handle_roce(machine, cx, &packet));
@@ -167,6 +168,7 @@ fn reason(error: ParseError) -> Drop {
         ParseError::Truncated => Drop::Truncated,
         ParseError::UnknownOpcode => Drop::UnknownOpcode,
         ParseError::WrongMode => Drop::WrongMode,
-        _ => Drop::Malformed,
+        // The enum is open: whatever else is wrong is malformed.
+        ParseError::BadVersion | ParseError::BadPadding | _ => Drop::Malformed,
     }
 }

@@ -115,8 +115,8 @@ impl Endpoint {
                     self.run(key, now, &mut Nowhere, |_, _| ());
                 }
             }
-            QpState::Err => self.to_error(now, key),
-            QpState::Reset | QpState::Sqd | QpState::Sqe => self.to_reset(key),
+            QpState::Err => self.go_to_error(now, key),
+            QpState::Reset | QpState::Sqd | QpState::Sqe => self.go_to_reset(key),
         }
         Ok(())
     }
@@ -209,7 +209,7 @@ impl Endpoint {
         (qp.attr, qp.state, qp.may_transmit) = (Some(attr), QpState::Rts, true);
     }
 
-    fn to_error(&mut self, now: Instant, key: u32) {
+    fn go_to_error(&mut self, now: Instant, key: u32) {
         let failed = self.run(key, now, &mut Nowhere, |machine, cx| {
             machine.fail(cx, WcStatus::WrFlushErr);
         });
@@ -226,7 +226,7 @@ impl Endpoint {
 
     /// Back to the beginning; what was posted is forgotten without completions, and completions
     /// that wait are gone.
-    fn to_reset(&mut self, key: u32) {
+    fn go_to_reset(&mut self, key: u32) {
         self.purge(key);
         self.timers.remove(self.qps.index(key));
         let Some(qp) = self.qps.get_mut(key) else { return };

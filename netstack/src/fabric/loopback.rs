@@ -4,7 +4,8 @@
 //! peer posts a receive), so controllers and hosts can be run against each other without packets.
 
 use super::{
-    ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work, WorkOp,
+    ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work,
+    WorkOp,
 };
 use memory::{Access, Mr, Region, Registry, RegistryFull, Rkey};
 use std::cell::RefCell;
@@ -78,7 +79,11 @@ impl Loopback {
     }
     /// Cuts a connection as a dead peer would: both ends hear `Timeout`.
     pub fn cut(&mut self, qp: QpHandle) {
-        self.hub.borrow_mut().close(qp.0 as usize, DisconnectReason::Timeout, DisconnectReason::Timeout);
+        self.hub.borrow_mut().close(
+            qp.0 as usize,
+            DisconnectReason::Timeout,
+            DisconnectReason::Timeout,
+        );
     }
 }
 
@@ -229,7 +234,9 @@ impl Hub {
         if inv.is_some_and(|rkey| self.ends[peer].memory.invalidate(rkey).is_err()) {
             return WcStatus::RemOpErr;
         }
-        let Some(octets) = self.gather(self.sides[at].end, work) else { return WcStatus::LocProtErr };
+        let Some(octets) = self.gather(self.sides[at].end, work) else {
+            return WcStatus::LocProtErr;
+        };
         let mut rest = octets.as_slice();
         for sge in receive.local.iter() {
             let (now, later) = rest.split_at(rest.len().min(sge.length as usize));
@@ -327,3 +334,7 @@ fn handle(side: usize) -> QpHandle {
     #[expect(clippy::cast_possible_truncation, reason = "sides are counted in tests' thousands")]
     QpHandle(side as u32)
 }
+
+#[cfg(test)]
+#[path = "loopback_tests.rs"]
+mod tests;

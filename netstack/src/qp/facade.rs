@@ -32,9 +32,13 @@ impl QpMachine {
         QpMachine::Roce(Box::new(RoceMachine::with_options(config, options)))
     }
 
-    /// A native queue pair.
-    pub(crate) fn native(config: QpConfig) -> QpMachine {
-        QpMachine::Native(Box::new(NativeMachine::new(config)))
+    /// A native queue pair; `owns_receives` as above.
+    pub(crate) fn native(config: QpConfig, owns_receives: bool) -> QpMachine {
+        let machine = NativeMachine::new(config);
+        QpMachine::Native(Box::new(match owns_receives {
+            true => machine,
+            false => machine.with_shared_receives(),
+        }))
     }
 
     pub(crate) fn is_native(&self) -> bool {

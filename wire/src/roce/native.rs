@@ -19,7 +19,7 @@
 //!
 //! | opcode | address | rkey | message length | MSN | tail |
 //! |---|---|---|---|---|---|
-//! | SEND | offset in the message | 0 | of the message | receive that it consumes | - |
+//! | SEND | offset in the message | 0 | of the message; 0 with a tail | receive that it consumes | with the flag: the whole message |
 //! | WRITE | remote address of this packet's payload | yes | of the message | receive, when an immediate message is there | immediate message |
 //! | READ request | remote address | yes | to read | request | - |
 //! | READ response | offset in the message | 0 | of the message | request | - |
@@ -100,7 +100,8 @@ pub struct NativeHeader {
     pub ack_psn: Psn,
     /// The sender's clock when it sent this, in µs, modulo 2^32.
     pub timestamp_us: u32,
-    /// The latest `timestamp_us` that the sender has seen from the peer.
+    /// The latest `timestamp_us` that the sender has seen from the peer, plus the time for which it
+    /// was held; 0: none since the last echo.
     pub echo_us: u32,
     /// Receive index or request number.
     pub msn: Msn,

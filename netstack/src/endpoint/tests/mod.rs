@@ -1,6 +1,7 @@
 //! Endpoints in one world with virtual time.
 
 mod connections;
+mod cost;
 mod hostile;
 mod losses;
 mod many;

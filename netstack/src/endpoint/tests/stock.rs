@@ -1,29 +1,39 @@
 //! Peers that know nothing of FlexBlk: what Linux sends and expects.
 
 use super::super::{ConnEvent, Mode};
-use super::hostile::mad;
+use super::hostile::{mad, req};
 use super::world::{Fate, World, addr, params};
 use std::net::SocketAddr;
 use std::time::Duration;
 use verbs::SendOp;
 use wire::cm::{CmBody, CmMessage, Rep, Rtu};
 
-/// The first REQ of the capture `nvme-rdma-rxe-6.12.pcap` (stock Linux 6.12 nvme-rdma to nvmet),
-/// from the MAD header on, without the zeros at its end.
-const LINUX_REQ: &str = "0107020300000000000000028e31759d0010000000000000\
-9d75318e000000000000000001061144505400fffe00000200000000000000000000118000000000000000a1889474a7\
-ffff57f0ffffffff00000000000000000000ffff0a00000200000000000000000000ffff0a0000016c01300000400088\
-00000000000000000000000000000000000000000000000000000000000000000000000000000000000000\
-0040bb510000000000000000000000000a0000020000000000000000000000000a0000010000000020001f00";
+/// CM messages of the capture (stock Linux 6.12: nvme-rdma to nvmet, then rping), with the
+/// attribute asked for: UDP payload, without Ethernet, IP and UDP headers.
+fn captured(attribute: u16) -> Vec<Vec<u8>> {
+    let path =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../wire/tests/vectors/nvme-rdma-rxe-6.12.pcap");
+    let file = std::fs::read(path).unwrap();
+    let mut rest = &file[24..];
+    let mut found = Vec::new();
+    while let Some((record, after)) = rest.split_at_checked(16) {
+        let len = u32::from_le_bytes(record[8..12].try_into().unwrap()) as usize;
+        let (frame, next) = after.split_at(len);
+        rest = next;
+        let is_ip = frame[12..14] == [8, 0] && frame.len() > 42;
+        let is_roce = is_ip && frame[23] == 17 && frame[36..38] == 4791u16.to_be_bytes();
+        let to = addr(1, 4791);
+        let octets = frame.get(42..).unwrap_or_default().to_vec();
+        let datagram = super::world::Datagram { from: to, to, octets };
+        if is_roce && datagram.attribute() == Some(attribute) {
+            found.push(datagram.octets);
+        }
+    }
+    found
+}
 
 fn linux_req() -> CmMessage {
-    let digits: Vec<u8> = LINUX_REQ.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let text = String::from_utf8(digits).unwrap();
-    let mut octets: Vec<u8> = (0..text.len() / 2)
-        .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
-        .collect();
-    octets.resize(256, 0);
-    CmMessage::decode(&octets).unwrap()
+    CmMessage::decode(&captured(0x10)[0][20..]).unwrap()
 }
 
 /// Source port of rxe's queue pair 1.
@@ -68,7 +78,7 @@ fn linux_req_gets_a_rep_as_from_nvmet() {
         private[2] = 32;
         assert_eq!(rep.private_data(), private);
         let attr = world.hosts[1].endpoint.qp_attr(*qp).unwrap();
-        assert_eq!((attr.sq_psn, attr.dest_qp.get()), (0x00a1_8894 >> 0 & 0xff_ffff, 0x11));
+        assert_eq!((attr.sq_psn, attr.dest_qp.get()), (0x0088_9474, 0x11));
         assert_eq!((attr.path_mtu_bytes, attr.timeout, attr.retry_cnt), (4096, 17, 7));
         assert_eq!((attr.dest, attr.rnr_retry), (addr(1, 4791), 7));
         ready(&mut world, &rep);
@@ -84,6 +94,39 @@ fn ready(world: &mut World, rep: &Rep) {
     world.settle();
     let last = world.hosts[1].events().pop();
     assert!(matches!(last, Some(ConnEvent::Established { is_native: false, .. })), "{last:?}");
+}
+
+/// All of nvmet's REPs in the capture: what ours differs in is what it must differ in (ids, number,
+/// PSN, adapter).
+#[test]
+fn our_reps_differ_from_nvmets_in_identity_only() {
+    let reqs = captured(0x10);
+    for (req, theirs) in reqs.iter().zip(captured(0x13)) {
+        let message = CmMessage::decode(&req[20..]).unwrap();
+        let CmBody::Req(body) = &message.body else { panic!("a REQ") };
+        let Some(port) = body.service_id().port().filter(|port| *port == 4420) else { continue };
+        let mut world = World::pair(Mode::Native, Mode::Native, 63);
+        world.hosts[1].endpoint.listen(port);
+        world.fly(Duration::ZERO, mad(addr(1, RXE_PORT), &message));
+        world.settle();
+        let events = world.hosts[1].events();
+        let [ConnEvent::ConnectRequest { qp, .. }] = &events[..] else { panic!("{events:?}") };
+        let (transaction, theirs) = as_rep(&theirs);
+        let mut answer = params(&theirs.private_data()[..32]);
+        answer.read_depth = 128;
+        world.hosts[1].endpoint.accept(world.now, *qp, answer);
+        world.settle();
+        let (our_transaction, ours) = as_rep(&world.trace[0].octets);
+        assert_eq!(our_transaction, transaction);
+        let mut expected = theirs;
+        expected
+            .set_local_comm_id(ours.local_comm_id())
+            .set_local_qpn(ours.local_qpn())
+            .set_starting_psn(ours.starting_psn())
+            .set_local_ca_guid(ours.local_ca_guid());
+        assert_eq!(ours.as_octets(), expected.as_octets());
+    }
+    assert!(reqs.len() >= 4);
 }
 
 /// Two FlexBlk endpoints between which all traces of FlexBlk are wiped off: each takes the other
@@ -124,6 +167,29 @@ fn silent_fall_back() {
     for host in &world.hosts {
         assert_eq!(host.endpoint.qp_count(), 0);
     }
+}
+
+/// A host that restarted calls from the queue pair of a connection that it has forgotten: the old
+/// one ends, the new one is asked for, and each event names its own.
+#[test]
+fn a_restarted_host_replaces_its_connections() {
+    let mut world = World::pair(Mode::Native, Mode::Native, 64);
+    world.fly(Duration::ZERO, mad(addr(1, RXE_PORT), &req(1, 0x11)));
+    world.settle();
+    let ConnEvent::ConnectRequest { qp: old, .. } = world.hosts[1].events()[0] else { panic!() };
+    world.hosts[1].endpoint.accept(world.now, old, params(b""));
+    world.settle();
+    let (_, rep) = as_rep(&world.trace[0].octets);
+    ready(&mut world, &rep);
+    world.fly(Duration::ZERO, mad(addr(1, RXE_PORT), &req(2, 0x11)));
+    world.settle();
+    let events = world.hosts[1].events();
+    let reason = crate::fabric::DisconnectReason::Peer;
+    assert!(events.contains(&ConnEvent::Disconnected { qp: old, reason }), "{events:?}");
+    let asked = |event: &&ConnEvent| matches!(event, ConnEvent::ConnectRequest { .. });
+    assert_eq!(events.iter().filter(asked).count(), 2);
+    assert_eq!(world.hosts[1].counter("cm.superseded"), 1);
+    assert_eq!(world.hosts[1].endpoint.qp_count(), 1);
 }
 
 /// Two processes of one host, told apart by their UDP ports, in both modes.

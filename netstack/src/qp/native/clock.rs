@@ -9,15 +9,23 @@ const START_US: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
     base: Option<Instant>,
+    /// The latest reading: one input asks for it many times.
+    latest: Option<(Instant, u64)>,
 }
 
 impl Clock {
-    /// Sets the base at the first call.
+    /// Notes the time of an input; the first sets the base.
     pub(super) fn start(&mut self, now: Instant) {
         self.base.get_or_insert(now);
+        self.latest = Some((now, self.us(now)));
     }
     /// Microseconds at `now`; before [`Clock::start`] the start.
     pub(super) fn us(&self, now: Instant) -> u64 {
+        if let Some((at, us)) = self.latest
+            && at == now
+        {
+            return us;
+        }
         let passed = self.base.map_or(Duration::ZERO, |base| now.saturating_duration_since(base));
         START_US + passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros())
     }

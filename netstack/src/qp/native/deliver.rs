@@ -175,6 +175,7 @@ impl NativeMachine {
         outcome.is_ok()
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other opcodes are all refused")]
     fn place(
         &mut self,
         cx: &mut Cx<'_>,
@@ -263,6 +264,7 @@ impl NativeMachine {
     }
 
     /// The packet's turn has come, and it was placed.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other opcodes are all refused")]
     fn deliver(&mut self, cx: &mut Cx<'_>, h: &NativeHeader, len: u32) -> Result<(), Fault> {
         match h.bth.opcode {
             Opcode::NativeSend | Opcode::NativeWrite => self.deliver_message(cx, h, len),

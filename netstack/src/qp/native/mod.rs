@@ -76,6 +76,8 @@ pub struct NativeMachine {
     probe: bool,
     /// What ended the peer's stream; told once all answers before it are acknowledged.
     poison: Option<Fault>,
+    /// The receives in [`Cx`] are this queue pair's own, not shared.
+    owns_receives: bool,
     failed: bool,
     /// The refusal that ended the connection, and whether it is to be sent (again).
     last_words: Option<Fault>,
@@ -113,10 +115,18 @@ impl NativeMachine {
             paced_until: None,
             probe: false,
             poison: None,
+            owns_receives: true,
             failed: false,
             last_words: None,
             last_words_due: false,
         }
+    }
+
+    /// The same machine on a shared receive queue, whose receives belong to nobody until taken:
+    /// `fail` leaves them there.
+    #[must_use]
+    pub fn with_shared_receives(self) -> NativeMachine {
+        NativeMachine { owns_receives: false, ..self }
     }
 
     /// The peer owes this side something: an acknowledgement or an answer.
@@ -403,7 +413,8 @@ impl Machine for NativeMachine {
             status = WcStatus::WrFlushErr;
         }
         let flushed = Wc { status: WcStatus::WrFlushErr, ..self.receive_wc() };
-        while let Some(wr) = self.inbound.pop().or_else(|| cx.receives.take()) {
+        let own = |cx: &mut Cx<'_>| self.owns_receives.then(|| cx.receives.take()).flatten();
+        while let Some(wr) = self.inbound.pop().or_else(|| own(cx)) {
             cx.wcs.push(Wc { wr_id: wr.wr_id, ..flushed });
         }
     }
@@ -445,4 +456,10 @@ impl NativeMachine {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests: small numbers and readable ratios"
+)]
 mod tests;

@@ -22,16 +22,12 @@ pub(super) fn extend(near: u64, psn: u32) -> u64 {
 
 /// The 24 bits that travel.
 pub(super) fn on_wire(psn: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "masked to 24 bits")]
-    let psn = (psn & (CIRCLE - 1)) as u32;
-    psn
+    (psn & (CIRCLE - 1)) as u32
 }
 
 /// Place of a number in a ring of `WINDOW` entries.
 pub(super) fn slot(psn: u64) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "below WINDOW")]
-    let slot = (psn % WINDOW) as usize;
-    slot
+    (psn % WINDOW) as usize
 }
 
 /// One bit per packet of the window.

@@ -149,10 +149,6 @@ impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.works.is_empty()
     }
-    /// Sequence number of the oldest.
-    pub(super) fn base(&self) -> u64 {
-        self.base
-    }
     pub(super) fn reads_out(&self) -> u32 {
         self.reads_out
     }

@@ -72,7 +72,8 @@ fn flat<'a>(packet: &Transmit, buffer: &'a mut [u8]) -> &'a [u8] {
 }
 
 /// Prints nanoseconds per 4-KiB WRITE with its fused SEND: posting and sending, receiving
-/// (parse included, placement not), and the acknowledgements, 32 at a time.
+/// (parse included, placement not), and the acknowledgements, 32 at a
+/// time. The best of many rounds: other programs share the processors.
 #[test]
 #[ignore = "a measurement: run with --release -- --ignored --nocapture"]
 fn nanoseconds_per_block() {
@@ -82,7 +83,7 @@ fn nanoseconds_per_block() {
     let capsule = Sge { length: 16, ..sge };
     let remote = verbs::Remote { addr: b.mr.addr, rkey: b.mr.rkey };
     let into = Sge { addr: b.mr.addr, length: 16, lkey: b.mr.lkey };
-    let (mut tx, mut rx, mut ack) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    let (mut tx, mut rx, mut ack) = (Duration::MAX, Duration::MAX, Duration::MAX);
     const ROUNDS: u32 = 20_000;
     const BATCH: u32 = 32;
     for round in 0..ROUNDS {
@@ -97,7 +98,7 @@ fn nanoseconds_per_block() {
             a.machine.post_send(wr(id, SendOp::Send, &[capsule])).unwrap();
         }
         a.with(start, |machine, cx, out| machine.poll_transmit(cx, out));
-        tx += start.elapsed();
+        tx = tx.min(start.elapsed());
         assert_eq!(a.out.packets().len(), BATCH as usize, "round {round}");
         let start = Instant::now();
         for packet in a.out.packets() {
@@ -105,7 +106,7 @@ fn nanoseconds_per_block() {
             let packet = NativePacket::parse(octets, false).unwrap();
             b.with(start, |machine, cx, _| machine.handle_packet(cx, &packet));
         }
-        rx += start.elapsed();
+        rx = rx.min(start.elapsed());
         assert_eq!(b.wcs.len(), BATCH as usize);
         b.wcs.clear();
         a.out.clear();
@@ -115,12 +116,12 @@ fn nanoseconds_per_block() {
             let packet = NativePacket::parse(packet.header.as_slice(), false).unwrap();
             a.with(start, |machine, cx, _| machine.handle_packet(cx, &packet));
         }
-        ack += start.elapsed();
+        ack = ack.min(start.elapsed());
         b.out.clear();
         assert_eq!(a.wcs.len(), BATCH as usize);
         a.wcs.clear();
     }
-    let per = |d: Duration| d.as_nanos() as f64 / f64::from(ROUNDS * BATCH);
+    let per = |d: Duration| d.as_nanos() as f64 / f64::from(BATCH);
     println!(
         "per block: send {:.0} ns, receive {:.0} ns, acknowledge {:.0} ns",
         per(tx),
