@@ -62,9 +62,9 @@ impl<F: Fabric> Side<F> {
         }
     }
     fn done(&self, token: u64) -> Option<WcStatus> {
-        self.heard.iter().find_map(|event| match event {
-            FabricEvent::Done { token: done, status, .. } if *done == token => Some(*status),
-            _ => None,
+        self.heard.iter().find_map(|event| {
+            let FabricEvent::Done { token: done, status, .. } = event else { return None };
+            (*done == token).then_some(*status)
         })
     }
     fn received(&self) -> usize {
