@@ -32,6 +32,8 @@ pub struct Subsystem {
     nqn: String,
     serial: String,
     namespaces: Vec<Namespace>,
+    /// What the weakest disk takes at once. Kept, because every command asks.
+    disk_transfer_bytes: u32,
     is_discovery: bool,
 }
 
@@ -77,6 +79,7 @@ impl Subsystem {
             nqn: nqn.to_owned(),
             serial: identity::serial(seed, nqn),
             namespaces: Vec::new(),
+            disk_transfer_bytes: u32::MAX,
             is_discovery: false,
         })
     }
@@ -86,6 +89,7 @@ impl Subsystem {
             nqn: DISCOVERY_NQN.to_owned(),
             serial: identity::serial(seed, DISCOVERY_NQN),
             namespaces: Vec::new(),
+            disk_transfer_bytes: u32::MAX,
             is_discovery: true,
         }
     }
@@ -131,6 +135,7 @@ impl Subsystem {
         match at {
             Err(at) if (1..=NSID_MAX).contains(&nsid) => {
                 self.namespaces.insert(at, namespace);
+                self.note_weakest_disk();
                 Ok(())
             }
             Ok(_) | Err(_) => Err(ExportError::BadNsid(nsid)),
@@ -139,6 +144,7 @@ impl Subsystem {
     /// Takes a namespace out again.
     pub(crate) fn remove(&mut self, nsid: u32) {
         self.namespaces.retain(|namespace| namespace.nsid != nsid);
+        self.note_weakest_disk();
     }
     /// The smallest identifier that is not taken.
     #[must_use]
@@ -155,9 +161,11 @@ impl Subsystem {
     /// Most octets of one command: `limit`, or what the weakest disk takes, rounded down to a power
     /// of two.
     pub(crate) fn max_transfer_bytes(&self, limit: u32) -> u32 {
+        1 << self.disk_transfer_bytes.min(limit).max(4096).ilog2()
+    }
+    fn note_weakest_disk(&mut self) {
         let disks = self.namespaces.iter().map(|namespace| namespace.geometry.max_transfer_bytes);
-        let most = disks.min().unwrap_or(limit).min(limit).max(4096);
-        1 << most.ilog2()
+        self.disk_transfer_bytes = disks.min().unwrap_or(u32::MAX);
     }
 }
 

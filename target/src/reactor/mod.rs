@@ -12,6 +12,7 @@ mod control;
 mod counters;
 mod disks;
 mod exports;
+mod handle_hasher;
 mod posts;
 mod sleep;
 
@@ -27,8 +28,10 @@ use crate::queue::Queue;
 use crate::slab::Slab;
 use crate::subsystem::{Port, Subsystem};
 use disks::Disk;
+use handle_hasher::HandleHasher;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::time::Instant;
 use storage::Done;
 
@@ -49,7 +52,7 @@ pub struct Reactor<F: Fabric> {
     backends: Vec<Disk>,
     controllers: Slab<Controller>,
     queues: Slab<Queue>,
-    by_qp: HashMap<QpHandle, u32>,
+    by_qp: HashMap<QpHandle, u32, BuildHasherDefault<HandleHasher>>,
     next_cntlid: u16,
     /// No keep-alive timer ends before this. Traffic only moves deadlines away.
     keep_alive_check: Option<Instant>,
@@ -93,7 +96,7 @@ impl<F: Fabric> Reactor<F> {
             backends: Vec::new(),
             controllers: Slab::default(),
             queues: Slab::default(),
-            by_qp: HashMap::new(),
+            by_qp: HashMap::default(),
             next_cntlid: 1,
             keep_alive_check: None,
             blocked: Vec::new(),
@@ -131,6 +134,17 @@ impl<F: Fabric> Reactor<F> {
         self.counters.turns += 1;
         self.counters.idle_turns += u64::from(!did_work);
         Turn { did_work: did_work || self.fabric.has_pending(), next_timeout: self.next_timeout() }
+    }
+
+    /// Ends every connection, as before the program stops: hosts learn of it at once rather than by
+    /// a timeout. Turn until [`Self::connections`] is empty, or patience ends.
+    pub fn shut_down(&mut self, now: Instant) {
+        let queues: Vec<u32> = self.queues.iter().map(|(index, _)| index).collect();
+        for index in queues {
+            self.queues[index].close(&mut self.actions);
+        }
+        self.run_actions(now);
+        self.fabric.flush(now);
     }
 
     fn poll_disks(&mut self, now: Instant) -> bool {

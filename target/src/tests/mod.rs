@@ -12,13 +12,16 @@ mod probe;
 mod random;
 mod scale;
 mod teardown;
+mod watched;
 
 use crate::{Config, Port, Reactor};
 use host::Host;
 use netstack::fabric::loopback::Loopback;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use storage::{Backend, Memory};
+use watched::{Watch, Watched};
 
 /// The subsystem that tests use.
 const NQN: &str = "nqn.2026-01.io.flexblk:test";
@@ -27,7 +30,8 @@ const BLOCKS: u64 = 4096;
 
 /// A target and its clock.
 struct World {
-    reactor: Reactor<Loopback>,
+    reactor: Reactor<Watched>,
+    watch: Rc<Watch>,
     hub: Loopback,
     now: Instant,
     hosts: u8,
@@ -51,10 +55,12 @@ impl World {
     fn empty(config: Config) -> World {
         let address: SocketAddr = "127.0.0.1:4420".parse().unwrap();
         let hub = Loopback::new(address);
-        let mut reactor = Reactor::new(hub.join(address), config);
+        let watch: Rc<Watch> = Rc::default();
+        let fabric = Watched { fabric: hub.join(address), watch: Rc::clone(&watch) };
+        let mut reactor = Reactor::new(fabric, config);
         reactor.listen(Port { id: 1, address });
         reactor.add_subsystem(NQN).unwrap();
-        World { reactor, hub, now: crate::test_clock(), hosts: 0 }
+        World { reactor, watch, hub, now: crate::test_clock(), hosts: 0 }
     }
     fn add(&mut self, nsid: u32, disk: Box<dyn Backend>) {
         self.reactor.add_namespace(NQN, Some(nsid), &format!("mem:{nsid}"), disk).unwrap();

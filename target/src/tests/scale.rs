@@ -45,6 +45,68 @@ fn full_queues_are_served() {
     }
 }
 
+/// Goal: the target never has more READs outstanding to a host than it granted (4 here), and uses
+/// what it granted.
+#[test]
+fn outstanding_reads_are_bounded() {
+    let mut world = World::new();
+    let mut host = world.connected(1, 64);
+    for n in 0..40 {
+        let sqe = host.rw(IoOpcode::Write, n * 8, 8, 0);
+        host.submit(1, sqe, &[]);
+    }
+    host.run(&mut world);
+    assert_eq!(host.queues[1].completions.len(), 40);
+    assert_eq!(world.watch.most_reads(), 4);
+}
+
+/// Goal: a buffer that data is sent from without a copy stays out, and its blocks locked, until
+/// the response behind the data is acknowledged: a retransmission would read it again. Commands
+/// go on meanwhile, as many as there are slots for, and none is lost.
+#[test]
+fn sent_buffers_wait_for_their_acknowledgement() {
+    let mut world = World::empty(Config::default());
+    let probe = Probe::new(4096);
+    let state = std::rc::Rc::clone(&probe.state);
+    world.add(1, Box::new(probe));
+    let mut host = world.connected(1, 8);
+    world.watch.late_acks.set(true);
+    for answered in 1..=3 {
+        let sqe = host.rw(IoOpcode::Read, 0, 8, 0);
+        assert!(host.execute(&mut world, 1, sqe, &[]).status().is_success());
+        assert_eq!(state.buffers_out.get(), answered);
+    }
+    let sqe = host.rw(IoOpcode::Write, 0, 8, 0);
+    host.submit(1, sqe, &[]);
+    host.run(&mut world);
+    assert!(host.queues[1].completions.is_empty(), "a write waits for those that read its blocks");
+    world.watch.late_acks.set(false);
+    host.run(&mut world);
+    assert!(host.queues[1].completions.pop_front().unwrap().status().is_success());
+    assert_eq!(state.buffers_out.get(), 0);
+
+    world.watch.late_acks.set(true);
+    let mut sent = 0;
+    // More than there are slots: the last ones wait in their receives.
+    for _ in 0..4 {
+        for _ in 0..7 {
+            let sqe = host.rw(IoOpcode::Read, sent * 8, 8, 0);
+            host.submit(1, sqe, &[]);
+            sent += 1;
+        }
+        for _ in 0..50 {
+            world.reactor.turn(world.now);
+            host.poll(&world);
+        }
+    }
+    let slots = u64::from(crate::queue::slots_for(8));
+    assert_eq!(host.queues[1].completions.len() as u64, slots.min(sent));
+    world.watch.late_acks.set(false);
+    host.run(&mut world);
+    assert_eq!(host.queues[1].completions.len() as u64, sent);
+    assert_eq!(state.buffers_out.get(), 0);
+}
+
 /// Goal: several hosts with 128 queues each work side by side, each with a controller of its own.
 #[test]
 fn many_queues_and_hosts() {

@@ -98,6 +98,22 @@ fn one_queue_can_come_back() {
     assert!(!host.queues[0].disconnected && !host.queues[2].disconnected);
 }
 
+/// Goal: a target that stops tells its hosts, and nothing is left of them.
+#[test]
+fn shutting_down_ends_every_connection() {
+    let (mut world, state) = probed();
+    let mut hosts = [world.connected(2, 16), world.connected(1, 16)];
+    submit_mix(&mut hosts[0], 1, 12);
+    world.reactor.turn(world.now);
+    world.reactor.shut_down(world.now);
+    for host in &mut hosts {
+        host.run(&mut world);
+        assert!(host.queues.iter().all(|queue| queue.disconnected));
+    }
+    assert!(world.reactor.connections().is_empty());
+    assert_eq!((world.reactor.controller_count(), state.buffers_out.get()), (0, 0));
+}
+
 /// Goal: a failing disk fails the command with the status that fits, keeps no buffer, and the
 /// queue goes on.
 #[test]
