@@ -6,7 +6,9 @@ use initiator::udp::{self, Settings, UdpSession};
 use initiator::{TargetSpec, Timers};
 use serde_json::json;
 use std::time::Duration;
-use wire::fabrics::{AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, SubsystemType, TransportKind};
+use wire::fabrics::{
+    AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, SubsystemType, TransportKind,
+};
 use wire::nvme::identify::{IdentifyController, IdentifyNamespace, trim_field};
 use wire::nvme::log::LogId;
 
@@ -58,7 +60,7 @@ fn records(port: &Port) -> Result<Vec<DiscoveryEntry>, Failure> {
 }
 
 /// `flexblk discover`.
-pub fn discover(port: &Port) -> Result<(), Failure> {
+pub(crate) fn discover(port: &Port) -> Result<(), Failure> {
     let records = records(port)?;
     if port.output == Format::Json {
         let records: Vec<_> = records.iter().map(record_json).collect();
@@ -78,9 +80,8 @@ pub fn discover(port: &Port) -> Result<(), Failure> {
 }
 
 fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
-    let name = |known: Option<&'static str>, octet: u8| {
-        known.map_or(octet.to_string(), str::to_owned)
-    };
+    let name =
+        |known: Option<&'static str>, octet: u8| known.map_or(octet.to_string(), str::to_owned);
     let nqn = entry.subnqn().map(|nqn| nqn.as_str().to_owned()).unwrap_or_default();
     json!({
         "trtype": name(TransportKind::from_octet(entry.trtype()).map(TransportKind::as_str), entry.trtype()),
@@ -94,7 +95,7 @@ fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
 }
 
 /// `flexblk id-ctrl`.
-pub fn id_ctrl(port: &Port) -> Result<(), Failure> {
+pub(crate) fn id_ctrl(port: &Port) -> Result<(), Failure> {
     let nqn = subsystem(port)?;
     let mut session = connect(port, Some(nqn))?;
     let octets = session.identify_controller()?;
@@ -116,7 +117,7 @@ pub fn id_ctrl(port: &Port) -> Result<(), Failure> {
 }
 
 /// `flexblk id-ns`.
-pub fn id_ns(args: &Namespace) -> Result<(), Failure> {
+pub(crate) fn id_ns(args: &Namespace) -> Result<(), Failure> {
     let nqn = subsystem(&args.port)?;
     let mut session = connect(&args.port, Some(nqn))?;
     let octets = session.identify_namespace(args.nsid)?;
@@ -125,7 +126,7 @@ pub fn id_ns(args: &Namespace) -> Result<(), Failure> {
     let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
     let fields = json!({
         "nsze": id.nsze(), "ncap": id.ncap(), "nuse": id.nuse(), "nsfeat": id.nsfeat(),
-        "nlbaf": id.nlbaf(), "flbas": id.flbas(), "nguid": hex(&id.nguid()),
+        "nlbaf": id.nlbaf(), "nguid": hex(&id.nguid()),
         "eui64": hex(&id.eui64()),
         "block_bytes": id.current_format().and_then(|format| format.block_bytes()),
     });
@@ -133,7 +134,7 @@ pub fn id_ns(args: &Namespace) -> Result<(), Failure> {
 }
 
 /// `flexblk list-ns`.
-pub fn list_ns(port: &Port) -> Result<(), Failure> {
+pub(crate) fn list_ns(port: &Port) -> Result<(), Failure> {
     let nqn = subsystem(port)?;
     let mut session = connect(port, Some(nqn))?;
     let ids = session.namespaces()?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Block devices over NVMe over Fabrics, on the FlexiNS stack in software.
 #[derive(Parser, Debug)]
 #[command(name = "flexblk", version, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -15,7 +15,7 @@ pub struct Cli {
 
 /// Verbs.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Export namespaces until interrupted.
     Serve(Serve),
     /// List what a target exports.
@@ -39,7 +39,7 @@ pub enum Command {
 /// How to wait for work.
 #[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum Poll {
+pub(crate) enum Poll {
     /// Spin: lowest latency, one core.
     Busy,
     /// Spin a little, then sleep.
@@ -49,7 +49,7 @@ pub enum Poll {
 
 /// How to print.
 #[derive(Clone, Copy, ValueEnum, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Normal,
@@ -59,7 +59,7 @@ pub enum Format {
 
 /// `flexblk serve`.
 #[derive(Args, Debug)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Namespaces: file:disk.img, mem:1GiB, null:1TiB, mmap:disk.img (options after '?').
     #[arg(value_name = "URI", required_unless_present = "config")]
     pub namespaces: Vec<String>,
@@ -93,11 +93,11 @@ pub struct Serve {
 }
 
 /// The NQN that `serve` exports when none is given.
-pub const DEFAULT_NQN: &str = "nqn.2026-11.io.flexblk:default";
+pub(crate) const DEFAULT_NQN: &str = "nqn.2026-11.io.flexblk:default";
 
 /// A target's port.
 #[derive(Args, Debug)]
-pub struct Port {
+pub(crate) struct Port {
     /// Transport.
     #[arg(short = 't', long, default_value = "rdma", value_parser = ["rdma"])]
     pub transport: String,
@@ -123,7 +123,7 @@ pub struct Port {
 
 /// A namespace of a target's port.
 #[derive(Args, Debug)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// Where.
     #[command(flatten)]
     pub port: Port,
@@ -134,7 +134,7 @@ pub struct Namespace {
 
 /// `flexblk read` and `flexblk write`.
 #[derive(Args, Debug)]
-pub struct Copy {
+pub(crate) struct Copy {
     /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1.
     pub target: String,
     /// First octet.
@@ -147,7 +147,7 @@ pub struct Copy {
 
 /// `flexblk bench`.
 #[derive(Args, Debug)]
-pub struct Bench {
+pub(crate) struct Bench {
     /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1.
     pub target: String,
     /// Workload.
@@ -193,8 +193,8 @@ pub struct Bench {
 
 /// Workloads, with fio's words.
 #[derive(Clone, Copy, ValueEnum, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Rw {
+#[expect(clippy::enum_variant_names, reason = "fio's words")]
+pub(crate) enum Rw {
     Read,
     Write,
     #[value(name = "randread")]
@@ -207,7 +207,7 @@ pub enum Rw {
 
 /// `flexblk limits`.
 #[derive(Args, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Seconds for each measurement.
     #[arg(long, default_value = "1", value_parser = crate::units::seconds)]
     pub time: std::time::Duration,

@@ -9,7 +9,7 @@ use initiator::{NamespaceInfo, PollMode, Waiter};
 use std::sync::mpsc;
 
 /// Runs all jobs side by side, prints the report.
-pub fn run(args: &Bench) -> Result<(), Failure> {
+pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
     let bar = progress_bar(args);
     let (tell, told) = mpsc::channel();
     let jobs: Vec<_> = (0..args.jobs)
@@ -89,7 +89,11 @@ impl JobArgs {
         let (mut session, ns) = connect::namespace_with(&self.target, &options)?;
         let load = self.load(&ns)?;
         let mut progress = |_ios, share: f64| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "0 to 1000"
+            )]
             let share = (share * 1000.0) as u64;
             // Nobody listens any more: fine.
             let _ = tell.send(share);
@@ -103,7 +107,9 @@ impl JobArgs {
     fn load(&self, ns: &NamespaceInfo) -> Result<Load, Failure> {
         let block = u64::from(ns.block_bytes);
         if self.io_bytes == 0 || !self.io_bytes.is_multiple_of(block) {
-            return Err(Failure::new(format!("--bs must be a multiple of the block, {block} octets")));
+            return Err(Failure::new(format!(
+                "--bs must be a multiple of the block, {block} octets"
+            )));
         }
         let io_bytes = u32::try_from(self.io_bytes).ok().filter(|&n| n <= ns.max_transfer_bytes);
         let Some(io_bytes) = io_bytes else {
@@ -129,7 +135,7 @@ impl JobArgs {
 }
 
 /// The waiter's word for what was typed.
-pub fn poll_mode(poll: Poll) -> PollMode {
+pub(crate) fn poll_mode(poll: Poll) -> PollMode {
     match poll {
         Poll::Busy => PollMode::Busy,
         Poll::Adaptive => PollMode::Adaptive,

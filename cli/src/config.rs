@@ -10,7 +10,7 @@ use storage::BackendSpec;
 /// What may be written. Unknown words are refused: a typo must not pass for a default.
 #[derive(Deserialize, Debug, Default)]
 #[serde(deny_unknown_fields)]
-pub struct File {
+pub(crate) struct File {
     /// Address to listen on.
     pub traddr: Option<IpAddr>,
     /// NVMe service id.
@@ -29,7 +29,7 @@ pub struct File {
 /// `[[subsystem]]`.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct Subsystem {
+pub(crate) struct Subsystem {
     /// Its NQN.
     pub nqn: String,
     /// Its namespaces.
@@ -40,7 +40,7 @@ pub struct Subsystem {
 /// `[[subsystem.namespace]]`.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// Number; the first free one when left out.
     pub nsid: Option<u32>,
     /// Disk.
@@ -49,7 +49,7 @@ pub struct Namespace {
 
 /// What is meant: everything checked, nothing left out.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Address to listen on.
     pub traddr: IpAddr,
     /// NVMe service id.
@@ -68,7 +68,7 @@ pub struct Plan {
 
 /// One namespace to be.
 #[derive(Debug)]
-pub struct PlannedNamespace {
+pub(crate) struct PlannedNamespace {
     /// Number, if chosen.
     pub nsid: Option<u32>,
     /// As written.
@@ -79,7 +79,7 @@ pub struct PlannedNamespace {
 
 impl Plan {
     /// From the command line and the file that it names; the command line wins.
-    pub fn new(args: &Serve) -> Result<Plan, Failure> {
+    pub(crate) fn new(args: &Serve) -> Result<Plan, Failure> {
         let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let mut subsystems = Vec::new();
         for subsystem in file.subsystems {
@@ -112,7 +112,7 @@ fn plan(nsid: Option<u32>, uri: String) -> Result<PlannedNamespace, Failure> {
 }
 
 /// Parses a configuration file.
-pub fn read(path: &Path) -> Result<File, Failure> {
+pub(crate) fn read(path: &Path) -> Result<File, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| Failure::new(format!("{shown}: {e}")))?;
     toml::from_str(&text).map_err(|e| Failure::new(format!("{shown}: {e}")))
@@ -125,10 +125,10 @@ mod tests {
 
     fn serve(words: &[&str]) -> Serve {
         let cli = crate::args::Cli::try_parse_from(["flexblk", "serve"].iter().chain(words));
-        match cli.unwrap().command {
-            crate::args::Command::Serve(serve) => serve,
-            other => panic!("{other:?}"),
-        }
+        let crate::args::Command::Serve(serve) = cli.unwrap().command else {
+            panic!("not parsed as serve");
+        };
+        serve
     }
 
     /// Goal: every example under configs/ means something.

@@ -5,10 +5,10 @@ use initiator::udp::{self, Settings};
 use initiator::{NamespaceInfo, PollMode, TargetSpec};
 use std::path::PathBuf;
 
-pub use initiator::udp::UdpSession;
+pub(crate) use initiator::udp::UdpSession;
 
 /// What verbs choose.
-pub struct Options {
+pub(crate) struct Options {
     /// How to wait.
     pub poll: PollMode,
     /// Commands outstanding.
@@ -18,12 +18,15 @@ pub struct Options {
 }
 
 /// A session on a target string, and its namespace.
-pub fn namespace(target: &str, poll: PollMode) -> Result<(UdpSession, NamespaceInfo), Failure> {
+pub(crate) fn namespace(
+    target: &str,
+    poll: PollMode,
+) -> Result<(UdpSession, NamespaceInfo), Failure> {
     namespace_with(target, &Options { poll, queue_depth: 128, pcap: None })
 }
 
 /// The same, with options.
-pub fn namespace_with(
+pub(crate) fn namespace_with(
     target: &str,
     options: &Options,
 ) -> Result<(UdpSession, NamespaceInfo), Failure> {
@@ -45,7 +48,7 @@ pub fn namespace_with(
 }
 
 /// Moves this thread to a CPU.
-pub fn pin(cpu: Option<usize>) -> Result<(), Failure> {
+pub(crate) fn pin(cpu: Option<usize>) -> Result<(), Failure> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = rustix::thread::CpuSet::new();
     if cpu >= rustix::thread::CpuSet::MAX_CPU {

@@ -34,7 +34,7 @@ struct Pipe<'a> {
 }
 
 /// Namespace → standard output.
-pub fn read(args: &Copy) -> Result<(), Failure> {
+pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
     let (mut session, ns) = connect::namespace(&args.target, PollMode::Adaptive)?;
     let end = span(args, &ns)?;
     let mut out = std::io::stdout().lock();
@@ -59,7 +59,7 @@ pub fn read(args: &Copy) -> Result<(), Failure> {
 }
 
 /// Standard input → namespace; durable when it returns.
-pub fn write(args: &Copy) -> Result<(), Failure> {
+pub(crate) fn write(args: &Copy) -> Result<(), Failure> {
     let (mut session, ns) = connect::namespace(&args.target, PollMode::Adaptive)?;
     let end = span(args, &ns)?;
     let mut input = std::io::stdin().lock();

@@ -2,11 +2,11 @@
 
 /// A reason for people, on standard error; exit status 1.
 #[derive(Debug)]
-pub struct Failure(String);
+pub(crate) struct Failure(String);
 
 impl Failure {
     /// In words: what is wrong, and what to do.
-    pub fn new(why: impl Into<String>) -> Failure {
+    pub(crate) fn new(why: impl Into<String>) -> Failure {
         Failure(why.into())
     }
 }

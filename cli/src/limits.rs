@@ -4,7 +4,7 @@ use crate::args::{Format, Limits};
 use crate::failure::Failure;
 
 /// Measures and prints.
-pub fn run(args: &Limits) -> Result<(), Failure> {
+pub(crate) fn run(args: &Limits) -> Result<(), Failure> {
     let limits = ::bench::limits::measure(args.time)?;
     if args.output == Format::Json {
         println!("{}", serde_json::to_string_pretty(&limits)?);
@@ -21,7 +21,10 @@ pub fn run(args: &Limits) -> Result<(), Failure> {
     stream("UDP loopback, 64-octet packets in bursts", &limits.udp_small);
     stream("UDP loopback, 64-octet packets one by one", &limits.udp_small_single);
     let rtt = &limits.udp_ping_pong;
-    println!("{:44} {:>9.1} µs p50 {:>7.1} µs p99", "UDP loopback, round trip, spinning", rtt.p50_us, rtt.p99_us);
+    println!(
+        "{:44} {:>9.1} µs p50 {:>7.1} µs p99",
+        "UDP loopback, round trip, spinning", rtt.p50_us, rtt.p99_us
+    );
     println!("{:44} {:>9.1} GB/s", "memcpy 4 KiB, in cache", limits.memcpy_hot_gb_per_s);
     println!("{:44} {:>9.1} GB/s", "memcpy 4 KiB, from memory", limits.memcpy_cold_gb_per_s);
     Ok(())

@@ -24,7 +24,7 @@ const SPIN: Duration = Duration::from_micros(50);
 const SLEEP_MAX: Duration = Duration::from_millis(250);
 
 /// Opens everything, tells what is exported, and serves.
-pub fn run(args: &Serve) -> Result<(), Failure> {
+pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
     connect::pin(plan.cpu)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -49,8 +49,8 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
     })?;
     let link: AnyLink = match &plan.pcap {
         Some(path) => {
-            let file = File::create(path)
-                .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            let file =
+                File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
             Box::new(PcapLink::new(udp, BufWriter::new(file))?)
         }
         None => Box::new(udp),
@@ -84,7 +84,11 @@ fn announce(plan: &Plan, reactor: &Reactor<Nic<AnyLink>>) -> Result<(), Failure>
             let bytes = u128::from(ns.geometry.block_count) * u128::from(ns.geometry.block_bytes);
             let block = ns.geometry.block_bytes;
             writeln!(out, "  namespace {}: {bytes} octets in blocks of {block}", ns.nsid)?;
-            writeln!(out, "    flexblk bench 'trtype=rdma traddr={addr} trsvcid={port} subnqn={nqn} ns={}'", ns.nsid)?;
+            writeln!(
+                out,
+                "    flexblk bench 'trtype=rdma traddr={addr} trsvcid={port} subnqn={nqn} ns={}'",
+                ns.nsid
+            )?;
         }
         writeln!(out, "  a Linux host: nvme connect -t rdma -a {addr} -s {port} -n {nqn}")?;
     }

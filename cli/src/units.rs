@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// `4096`, `4k`, `128KiB`, `1M`, `1GiB`, `1.5GiB` is not: whole numbers only. k, m, g, t are powers
 /// of 1,024, as fio has them; KB, MB, GB, TB are powers of 1,000.
-pub fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let bad = || format!("{text:?} is not a size: write 4096, 4k, 1MiB, 1GiB");
@@ -25,9 +25,10 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// `10`, `0.5`, `10s`: seconds.
-pub fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let number = text.strip_suffix('s').unwrap_or(text);
-    let seconds: f64 = number.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
+    let seconds: f64 =
+        number.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text:?} is not a span of time"))
 }
 

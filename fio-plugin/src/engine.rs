@@ -26,7 +26,7 @@ struct Request {
 }
 
 /// What fio calls on.
-pub struct Engine {
+pub(crate) struct Engine {
     session: UdpSession,
     ns: NamespaceInfo,
     waiter: Waiter,
@@ -44,14 +44,14 @@ pub struct Engine {
 }
 
 /// Room in the queue, or not, or a refusal.
-pub enum Submitted {
+pub(crate) enum Submitted {
     Queued,
     Busy,
 }
 
 impl Engine {
     /// Connects. Errors: a sentence for the user.
-    pub fn open(spec: &TargetSpec, depth: u32, poll: PollMode) -> Result<Engine, String> {
+    pub(crate) fn open(spec: &TargetSpec, depth: u32, poll: PollMode) -> Result<Engine, String> {
         let io_queues = u16::from(depth > 0);
         let depth = u16::try_from(depth.clamp(1, 1024)).unwrap_or(1024);
         let settings = Settings { queue_depth: depth, io_queues, poll, ..Settings::default() };
@@ -76,7 +76,7 @@ impl Engine {
         })
     }
 
-    pub fn namespace(&self) -> &NamespaceInfo {
+    pub(crate) fn namespace(&self) -> &NamespaceInfo {
         &self.ns
     }
 
@@ -84,7 +84,7 @@ impl Engine {
     ///
     /// # Safety
     /// `base..base+len` stays mapped, readable and writable until `unregister` or the end.
-    pub unsafe fn register(&mut self, base: NonNull<u8>, len: usize) -> Result<(), i32> {
+    pub(crate) unsafe fn register(&mut self, base: NonNull<u8>, len: usize) -> Result<(), i32> {
         // SAFETY: the caller's promise.
         let region = unsafe { Region::from_owner(base, len, Box::new(())) };
         let mr = self.session.host().register(&region).map_err(|_| libc::ENOMEM)?;
@@ -92,7 +92,7 @@ impl Engine {
         Ok(())
     }
 
-    pub fn unregister(&mut self, addr: u64, len: u64) -> Result<(), i32> {
+    pub(crate) fn unregister(&mut self, addr: u64, len: u64) -> Result<(), i32> {
         let at = self.lent.iter().position(|lent| lent.addr == addr && lent.len == len);
         let lent = self.lent.swap_remove(at.ok_or(libc::EINVAL)?);
         self.session.host().deregister(&lent.mr);
@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// Starts one request; larger than a command can be, it becomes several.
-    pub fn submit(
+    pub(crate) fn submit(
         &mut self,
         op: IoOp,
         buf: u64,
@@ -111,9 +111,10 @@ impl Engine {
         let max = u64::from(self.ns.max_transfer_bytes);
         let parts = if op == IoOp::Flush { 1 } else { len.div_ceil(max).max(1) };
         let Some(&slot) = self.free.last() else { return Ok(Submitted::Busy) };
-        let mr = match op {
-            IoOp::Flush => self.ranges_mr,
-            _ => self.find(buf, len).ok_or(libc::EFAULT)?,
+        let mr = if op == IoOp::Flush {
+            self.ranges_mr
+        } else {
+            self.find(buf, len).ok_or(libc::EFAULT)?
         };
         if parts > 1 && self.in_flight() > 0 {
             // A split request takes the whole queue: simple, and rare.
@@ -135,7 +136,7 @@ impl Engine {
     }
 
     /// Starts a deallocate of one span.
-    pub fn trim(&mut self, len: u64, offset: u64, tag: u64) -> Result<Submitted, i32> {
+    pub(crate) fn trim(&mut self, len: u64, offset: u64, tag: u64) -> Result<Submitted, i32> {
         let Some(&slot) = self.free.last() else { return Ok(Submitted::Busy) };
         let block = u64::from(self.ns.block_bytes);
         if !offset.is_multiple_of(block) || !len.is_multiple_of(block) || len == 0 {
@@ -152,12 +153,12 @@ impl Engine {
     }
 
     /// Commands submitted and not yet sent.
-    pub fn held(&self) -> u32 {
+    pub(crate) fn held(&self) -> u32 {
         self.unsent
     }
 
     /// Sends what was submitted.
-    pub fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) {
         if self.unsent > 0 {
             self.unsent = 0;
             self.now = Instant::now();
@@ -168,7 +169,7 @@ impl Engine {
     /// Waits for at least `min` completions (of those in flight), at most for `timeout`.
     ///
     /// Errors: the connection is gone for good and nothing is left to report.
-    pub fn wait(&mut self, min: usize, timeout: Option<Duration>) -> Result<(), i32> {
+    pub(crate) fn wait(&mut self, min: usize, timeout: Option<Duration>) -> Result<(), i32> {
         if !self.done.is_empty() && self.done.len() >= min {
             return Ok(());
         }
@@ -199,12 +200,12 @@ impl Engine {
     }
 
     /// Takes one completion: tag and errno.
-    pub fn poll(&mut self) -> Option<(u64, i32)> {
+    pub(crate) fn poll(&mut self) -> Option<(u64, i32)> {
         self.done.pop_front()
     }
 
     /// Disconnects.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         self.session.close();
     }
 
@@ -215,7 +216,11 @@ impl Engine {
     fn find(&self, buf: u64, len: u64) -> Option<Mr> {
         self.lent
             .iter()
-            .find(|lent| buf >= lent.addr && buf - lent.addr <= lent.len && len <= lent.len - (buf - lent.addr))
+            .find(|lent| {
+                buf >= lent.addr
+                    && buf - lent.addr <= lent.len
+                    && len <= lent.len - (buf - lent.addr)
+            })
             .map(|lent| lent.mr)
     }
 

@@ -88,8 +88,9 @@ pub unsafe extern "C" fn flexblk_open(
     why_bytes: usize,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let opened = unsafe { options::read(&*opts) }
-        .and_then(|o| Engine::open(&o.spec, o.queue_depth, o.poll).map_err(|e| (libc::ENOTCONN, e)));
+    let opened = unsafe { options::read(&*opts) }.and_then(|o| {
+        Engine::open(&o.spec, o.queue_depth, o.poll).map_err(|e| (libc::ENOTCONN, e))
+    });
     match opened {
         Ok(engine) => {
             // SAFETY: the caller's promise.

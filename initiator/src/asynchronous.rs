@@ -69,9 +69,8 @@ impl AsyncNamespace {
             next_tag: 0,
             open: true,
         };
-        let thread = std::thread::Builder::new()
-            .name("flexblk-host".into())
-            .spawn(move || worker.run())?;
+        let thread =
+            std::thread::Builder::new().name("flexblk-host".into()).spawn(move || worker.run())?;
         Ok(AsyncNamespace { info, requests: Some(requests), wake, thread: Some(thread) })
     }
 
@@ -198,7 +197,8 @@ impl<F: Fabric> Worker<F> {
         let command =
             self.info.command(tag, request.op, request.offset, request.length, &self.mr, addr);
         let (Some(mut buffer), Ok(command)) = (buffer, command) else {
-            let bad = command.err().unwrap_or(crate::BadIo::BadLength(self.info.max_transfer_bytes));
+            let bad =
+                command.err().unwrap_or(crate::BadIo::BadLength(self.info.max_transfer_bytes));
             // A caller that went away does not want to know.
             let _ = request.reply.send(Err(bad.into()));
             return;

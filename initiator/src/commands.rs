@@ -194,7 +194,12 @@ pub fn namespace_info(nsid: u32, octets: &[u8], max_transfer: u32) -> Option<Nam
     let block_bytes = namespace.current_format()?.block_bytes()?;
     let block_count = namespace.nsze();
     let max_transfer_bytes = max_transfer / block_bytes * block_bytes;
-    (block_count > 0).then_some(NamespaceInfo { nsid, block_bytes, block_count, max_transfer_bytes })
+    (block_count > 0).then_some(NamespaceInfo {
+        nsid,
+        block_bytes,
+        block_count,
+        max_transfer_bytes,
+    })
 }
 
 /// The host's timers fit each other.

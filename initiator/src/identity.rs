@@ -58,9 +58,8 @@ fn made_up() -> String {
 /// FNV-1a, twice: a fixed function of the NQN, not a secret.
 fn derived(nqn: &str) -> [u8; 16] {
     let fnv = |basis: u64| {
-        nqn.bytes().fold(basis, |hash, octet| {
-            (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
-        })
+        nqn.bytes()
+            .fold(basis, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3))
     };
     let mut id = [0; 16];
     id[..8].copy_from_slice(&fnv(0xcbf2_9ce4_8422_2325).to_be_bytes());

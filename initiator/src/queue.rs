@@ -228,9 +228,9 @@ impl Queue {
 
     pub(crate) fn is_outstanding(&self, cid: u16) -> bool {
         let index = cid & ((1 << SLOT_BITS) - 1);
-        self.slots.get(usize::from(index)).is_some_and(|slot| {
-            slot.command.is_some() && index | slot.uses << SLOT_BITS == cid
-        })
+        self.slots
+            .get(usize::from(index))
+            .is_some_and(|slot| slot.command.is_some() && index | slot.uses << SLOT_BITS == cid)
     }
 
     fn take(&mut self, cid: u16) -> Option<Command> {

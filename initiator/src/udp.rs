@@ -9,8 +9,8 @@ use crate::wait::{PollMode, Waiter};
 use dpa::nic::Nic;
 use netstack::endpoint::{EndpointConfig, Mode};
 use netstack::link::{Link, PcapLink, ROCE_PORT, UdpLink};
-use std::hash::{BuildHasher, RandomState};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -88,8 +88,10 @@ fn bind(spec: &TargetSpec) -> io::Result<UdpLink> {
     let port = if spec.mode == WireMode::Roce { ROCE_PORT } else { 0 };
     if let Some(addr) = spec.hostaddr {
         return UdpLink::bind(SocketAddr::new(addr, port)).map_err(|error| {
-            let what = format!("cannot use {addr} port {port}: {error}; is it an address of this \
-                 host, and has no other process (or rdma_rxe) this port?");
+            let what = format!(
+                "cannot use {addr} port {port}: {error}; is it an address of this \
+                 host, and has no other process (or rdma_rxe) this port?"
+            );
             io::Error::new(error.kind(), what)
         });
     }
@@ -123,8 +125,8 @@ fn source_address(target: IpAddr) -> io::Result<IpAddr> {
     };
     // Connecting a datagram socket sends nothing: it asks the routing table.
     let probe = UdpSocket::bind(SocketAddr::new(any, 0))?;
-    probe.connect(SocketAddr::new(target, ROCE_PORT)).map_err(|error| {
-        io::Error::new(error.kind(), format!("no route to {target}: {error}"))
-    })?;
+    probe
+        .connect(SocketAddr::new(target, ROCE_PORT))
+        .map_err(|error| io::Error::new(error.kind(), format!("no route to {target}: {error}")))?;
     Ok(probe.local_addr()?.ip())
 }

@@ -71,7 +71,7 @@ impl<'a, F: Fabric> Job<'a, F> {
             bytes: 0,
             errors: 0,
             mismatches: 0,
-            time: Duration::ZERO,
+            time: Duration::from_nanos(1),
             latency: Histogram::new_with_max(LATENCY_MAX_NS, 3).expect("valid bounds"),
             counters: BTreeMap::new(),
             first_error: None,
@@ -79,7 +79,20 @@ impl<'a, F: Fabric> Job<'a, F> {
         let busy = std::collections::HashSet::new();
         let slots = Vec::with_capacity(usize::from(load.depth));
         let measuring = false;
-        Job { host, ns, load, memory, mr, slots, verifier, busy, random, cursor: 0, report, measuring }
+        Job {
+            host,
+            ns,
+            load,
+            memory,
+            mr,
+            slots,
+            verifier,
+            busy,
+            random,
+            cursor: 0,
+            report,
+            measuring,
+        }
     }
 
     fn run(&mut self, waiter: &mut Waiter, progress: Progress<'_>) -> io::Result<()> {
@@ -102,7 +115,6 @@ impl<'a, F: Fabric> Job<'a, F> {
             if !self.measuring && now >= measure_from {
                 self.measuring = true;
                 counters = self.counters();
-                self.report.time = Duration::ZERO;
             }
             for completion in done.drain(..) {
                 outstanding -= 1;
@@ -116,22 +128,29 @@ impl<'a, F: Fabric> Job<'a, F> {
                 // Send at once what the completions made room for.
                 self.host.kick(now);
             }
-            if self.measuring && now >= end && self.report.time.is_zero() {
-                self.report.time = now - measure_from;
-                self.report.counters = growth(&counters, &self.counters());
-                self.measuring = false;
+            if self.measuring && now >= end {
+                self.stop_measuring(now - measure_from, &counters);
             }
             if now - told > Duration::from_millis(500) {
                 told = now;
-                progress(self.report.ios, (now - begin).as_secs_f64() / (end - begin).as_secs_f64());
+                progress(
+                    self.report.ios,
+                    (now - begin).as_secs_f64() / (end - begin).as_secs_f64(),
+                );
             }
             let deadline = self.host.poll_timeout();
             waiter.idle(self.host.fabric(), progressed, now, deadline);
         }
-        if self.report.time.is_zero() {
-            self.report.time = now.saturating_duration_since(measure_from).max(Duration::from_nanos(1));
+        if self.measuring {
+            self.stop_measuring(now - measure_from, &counters);
         }
         Ok(())
+    }
+
+    fn stop_measuring(&mut self, time: Duration, before: &BTreeMap<&'static str, u64>) {
+        self.measuring = false;
+        self.report.time = time.max(Duration::from_nanos(1));
+        self.report.counters = growth(before, &self.counters());
     }
 
     fn start(&mut self, now: Instant, slot: usize) -> io::Result<()> {

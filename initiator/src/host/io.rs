@@ -44,7 +44,12 @@ impl<F: Fabric> Host<F> {
         }
     }
 
-    pub(super) fn start(&mut self, now: Instant, lane: usize, command: Command) -> Result<(), Full> {
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        lane: usize,
+        command: Command,
+    ) -> Result<(), Full> {
         let Some(work) = self.lanes[lane].queue.start(now, command) else {
             return Err(Full(command));
         };

@@ -299,5 +299,11 @@ impl Lane {
 
 /// A command of the host's own.
 fn own(tag: u64, sqe: wire::nvme::Sqe, data: Option<Data>) -> Command {
-    Command { tag: OWN_TAGS | tag, sqe, data, expires: !commands::is_async_event(&sqe), attempts: 0 }
+    Command {
+        tag: OWN_TAGS | tag,
+        sqe,
+        data,
+        expires: !commands::is_async_event(&sqe),
+        attempts: 0,
+    }
 }
