@@ -234,7 +234,10 @@ impl<F: Fabric> Host<F> {
     /// When `turn` must be called even if nothing arrives.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let queues = self.lanes.iter().filter_map(|lane| lane.queue.poll_timeout()).min();
+        // Deadlines of commands are looked at while live only: until then the attempt has its own,
+        // and a past one in here would keep the caller from sleeping.
+        let live = self.lanes.iter().filter(|_| self.state() == HostState::Live);
+        let queues = live.filter_map(|lane| lane.queue.poll_timeout()).min();
         let own = [self.fabric.poll_timeout(), queues, self.keep_alive_at, self.wakes_at()];
         own.into_iter().flatten().min()
     }

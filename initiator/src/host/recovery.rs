@@ -73,7 +73,8 @@ impl<F: Fabric> Host<F> {
 
     pub(super) fn wakes_at(&self) -> Option<Instant> {
         let down = matches!(self.phase, Phase::Down);
-        let fail = (self.phase != Phase::Live && !self.recovery.failed_fast)
+        let waits = !matches!(self.phase, Phase::Live | Phase::Closed | Phase::Dead);
+        let fail = (waits && !self.recovery.failed_fast)
             .then(|| self.recovery.down_since + self.options.timers.fast_io_fail);
         let ready = if let Phase::Bringup(super::bringup::Step::ReadyAgain(at)) = self.phase {
             Some(at)

@@ -136,7 +136,10 @@ impl NativeMachine {
         if self.poison.is_some() {
             return;
         }
-        let fault = match self.place(cx, psn, header, payload) {
+        // Deliberately broken in that build: acknowledges what was not placed.
+        let skips = cfg!(feature = "sabotage-early-ack") && arrival == Arrival::Early;
+        let placed = if skips { Ok(()) } else { self.place(cx, psn, header, payload) };
+        let fault = match placed {
             Ok(()) => None,
             Err(Unplaced::Fault(fault)) => Some(fault),
             Err(Unplaced::NotReady) => return self.receiver.refuse(psn),

@@ -77,6 +77,9 @@ impl Responder {
             return;
         }
         let seq = Seq::near(self.expected, packet.bth.psn);
+        if cfg!(feature = "sabotage-early-ack") && seq > self.expected {
+            self.expected = seq; // Deliberately broken: acknowledges what never arrived.
+        }
         match seq.cmp(&self.expected) {
             Ordering::Equal => self.on_expected(cx, packet),
             Ordering::Less => self.on_duplicate(cx, seq, packet),
