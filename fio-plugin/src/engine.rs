@@ -53,7 +53,8 @@ impl Engine {
     /// Connects. Errors: a sentence for the user.
     pub(crate) fn open(spec: &TargetSpec, depth: u32, poll: PollMode) -> Result<Engine, String> {
         let io_queues = u16::from(depth > 0);
-        let depth = u16::try_from(depth.clamp(1, 1024)).unwrap_or(1024);
+        // A queue of 1,024 entries holds 1,023 commands: fio hears "busy" for one more.
+        let depth = u16::try_from(depth.clamp(1, 1023)).unwrap_or(1023);
         let settings = Settings { queue_depth: depth, io_queues, poll, ..Settings::default() };
         let mut session = udp::connect(spec, &settings).map_err(|e| e.to_string())?;
         let ns = session.namespace(spec.nsid).map_err(|e| e.to_string())?;
@@ -174,6 +175,8 @@ impl Engine {
             return Ok(());
         }
         let until = timeout.map(|timeout| Instant::now() + timeout);
+        // What was kept back leaves before anything is looked for: its answer is what is awaited.
+        self.commit();
         loop {
             self.now = Instant::now();
             self.unsent = 0;

@@ -36,7 +36,15 @@ struct Job<'a, F: Fabric> {
     random: u64,
     cursor: u64,
     report: JobReport,
-    measuring: bool,
+    stage: Stage,
+}
+
+/// Before, in and after the measured time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Ramp,
+    Measuring,
+    Over,
 }
 
 /// Runs `load` on a live host. `waiter` says how to wait.
@@ -78,21 +86,8 @@ impl<'a, F: Fabric> Job<'a, F> {
         };
         let busy = std::collections::HashSet::new();
         let slots = Vec::with_capacity(usize::from(load.depth));
-        let measuring = false;
-        Job {
-            host,
-            ns,
-            load,
-            memory,
-            mr,
-            slots,
-            verifier,
-            busy,
-            random,
-            cursor: 0,
-            report,
-            measuring,
-        }
+        let stage = Stage::Ramp;
+        Job { host, ns, load, memory, mr, slots, verifier, busy, random, cursor: 0, report, stage }
     }
 
     fn run(&mut self, waiter: &mut Waiter, progress: Progress<'_>) -> io::Result<()> {
@@ -112,8 +107,8 @@ impl<'a, F: Fabric> Job<'a, F> {
             self.host.poll_done(&mut done);
             let progressed = !done.is_empty();
             now = Instant::now();
-            if !self.measuring && now >= measure_from {
-                self.measuring = true;
+            if self.stage == Stage::Ramp && now >= measure_from {
+                self.stage = Stage::Measuring;
                 counters = self.counters();
             }
             for completion in done.drain(..) {
@@ -128,7 +123,7 @@ impl<'a, F: Fabric> Job<'a, F> {
                 // Send at once what the completions made room for.
                 self.host.kick(now);
             }
-            if self.measuring && now >= end {
+            if self.stage == Stage::Measuring && now >= end {
                 self.stop_measuring(now - measure_from, &counters);
             }
             if now - told > Duration::from_millis(500) {
@@ -141,14 +136,14 @@ impl<'a, F: Fabric> Job<'a, F> {
             let deadline = self.host.poll_timeout();
             waiter.idle(self.host.fabric(), progressed, now, deadline);
         }
-        if self.measuring {
+        if self.stage == Stage::Measuring {
             self.stop_measuring(now - measure_from, &counters);
         }
         Ok(())
     }
 
     fn stop_measuring(&mut self, time: Duration, before: &BTreeMap<&'static str, u64>) {
-        self.measuring = false;
+        self.stage = Stage::Over;
         self.report.time = time.max(Duration::from_nanos(1));
         self.report.counters = growth(before, &self.counters());
     }
@@ -220,7 +215,7 @@ impl<'a, F: Fabric> Job<'a, F> {
             self.report.first_error.get_or_insert_with(what);
         }
         self.busy.remove(&offset);
-        if self.measuring {
+        if self.stage == Stage::Measuring {
             self.report.ios += 1;
             self.report.bytes += u64::from(self.load.io_bytes);
             let ns = u64::try_from((now - started).as_nanos()).unwrap_or(LATENCY_MAX_NS);

@@ -93,7 +93,7 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
         self.transmit(now);
     }
     fn poll_timeout(&self) -> Option<Instant> {
-        self.endpoint.poll_timeout()
+        [self.endpoint.poll_timeout(), self.pace.next()].into_iter().flatten().min()
     }
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         self.link.fd()

@@ -8,7 +8,7 @@
 mod fabric;
 
 use crate::engine::{NoOffload, Offload};
-use crate::rx::{Placer, in_cache_ring};
+use crate::rx::{Pace, Placer, in_cache_ring};
 use netstack::endpoint::{Endpoint, EndpointConfig};
 use netstack::fabric::FabricEvent;
 use netstack::link::{Link, RxRing, TxBatch};
@@ -27,6 +27,7 @@ pub struct Nic<L, O = NoOffload> {
     link: L,
     endpoint: Endpoint,
     ring: RxRing,
+    pace: Pace,
     placer: Placer<O>,
     batch: TxBatch,
     wcs: Vec<Wc>,
@@ -53,6 +54,7 @@ impl<L: Link, O: Offload> Nic<L, O> {
         Nic {
             endpoint: Endpoint::new(config, &caps),
             ring: in_cache_ring(),
+            pace: Pace::default(),
             placer,
             batch: TxBatch::new(caps.burst_max),
             wcs: Vec::with_capacity(1024),
@@ -94,11 +96,15 @@ impl<L: Link, O: Offload> Nic<L, O> {
 
     /// Takes what arrived, in bursts that fit the ring, and places it.
     pub fn receive(&mut self, now: Instant) {
+        if !self.pace.is_due(now) {
+            return;
+        }
         for _ in 0..RX_CALLS_MAX {
             if let Err(error) = self.link.rx_burst(&mut self.ring) {
                 self.link_failed(error);
                 return;
             }
+            self.pace.looked(now, self.ring.packets().len());
             for packet in self.ring.packets() {
                 let octets = self.ring.octets(packet);
                 if !O::IDLE {

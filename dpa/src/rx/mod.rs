@@ -4,6 +4,10 @@
 //! copy, and all slots are used again for the next burst. What is posted or connected does not
 //! make the ring larger.
 
+mod pace;
+
+pub(crate) use pace::Pace;
+
 use crate::engine::{Grant, NoOffload, Offload, PACKET_STEPS, Piece, Window};
 use memory::Span;
 use netstack::Place;
