@@ -11,6 +11,11 @@ use wire::nvme::Status;
 /// Trim ranges are written here, one 16-octet descriptor per request slot.
 const RANGE_BYTES: usize = 16;
 
+/// Most commands, and octets of their data, that are kept back when fio comes back at once: more
+/// would let the target idle while fio works through its completions. See `docs/decisions/0003`.
+const HOLD_MAX: u32 = 8;
+const HOLD_BYTES_MAX: u64 = 128 << 10;
+
 /// Octets that fio lent us and that are registered.
 struct Lent {
     addr: u64,
@@ -40,6 +45,7 @@ pub(crate) struct Engine {
     completions: Vec<Completion>,
     /// Submitted and not yet sent.
     unsent: u32,
+    unsent_bytes: u64,
     now: Instant,
 }
 
@@ -73,6 +79,7 @@ impl Engine {
             done: VecDeque::with_capacity(slots),
             completions: Vec::with_capacity(slots),
             unsent: 0,
+            unsent_bytes: 0,
             now: Instant::now(),
         })
     }
@@ -153,15 +160,19 @@ impl Engine {
         Ok(Submitted::Queued)
     }
 
-    /// Commands submitted and not yet sent.
-    pub(crate) fn held(&self) -> u32 {
-        self.unsent
+    /// So much is kept back that the target would idle: it is to be sent now.
+    pub(crate) fn is_batch(&self) -> bool {
+        self.unsent >= HOLD_MAX || self.unsent_bytes >= HOLD_BYTES_MAX
     }
 
     /// Sends what was submitted.
     pub(crate) fn commit(&mut self) {
-        if self.unsent > 0 {
-            self.unsent = 0;
+        if self.unsent_bytes >= HOLD_BYTES_MAX {
+            // Large transfers: the target may be waiting for data that we have to send.
+            self.now = Instant::now();
+            self.turn();
+        } else if self.unsent > 0 {
+            (self.unsent, self.unsent_bytes) = (0, 0);
             self.now = Instant::now();
             self.session.host().kick(self.now);
         }
@@ -179,16 +190,7 @@ impl Engine {
         self.commit();
         loop {
             self.now = Instant::now();
-            self.unsent = 0;
-            self.session.host().turn(self.now);
-            self.session.host().poll_done(&mut self.completions);
-            let progress = !self.completions.is_empty();
-            let mut completions = std::mem::take(&mut self.completions);
-            for completion in completions.drain(..) {
-                let slot = usize::try_from(completion.tag).unwrap_or(usize::MAX);
-                self.part_done(slot, errno(completion.status));
-            }
-            self.completions = completions;
+            let progress = self.turn();
             let enough = self.done.len() >= min || self.in_flight() == 0;
             if enough || until.is_some_and(|until| self.now >= until) {
                 return Ok(());
@@ -200,6 +202,21 @@ impl Engine {
             let fabric = self.session.host().fabric();
             self.waiter.idle(fabric, progress, self.now, deadline);
         }
+    }
+
+    /// Moves everything that can move; true when requests finished.
+    fn turn(&mut self) -> bool {
+        (self.unsent, self.unsent_bytes) = (0, 0);
+        self.session.host().turn(self.now);
+        self.session.host().poll_done(&mut self.completions);
+        let progress = !self.completions.is_empty();
+        let mut completions = std::mem::take(&mut self.completions);
+        for completion in completions.drain(..) {
+            let slot = usize::try_from(completion.tag).unwrap_or(usize::MAX);
+            self.part_done(slot, errno(completion.status));
+        }
+        self.completions = completions;
+        progress
     }
 
     /// Takes one completion: tag and errno.
@@ -234,6 +251,7 @@ impl Engine {
 
     fn send(&mut self, slot: usize, command: initiator::Command) {
         self.unsent += 1;
+        self.unsent_bytes += command.data.map_or(0, |data| u64::from(data.sge.length));
         if self.session.host().submit(self.now, 0, command).is_err() {
             self.part_done(slot, libc::EAGAIN);
         }

@@ -71,10 +71,6 @@ pub unsafe extern "C" fn get_ioengine(ops: *mut *mut c_void) {
     unsafe { ops.write(flexblk_ioengine_ops()) };
 }
 
-/// Longest batch that is kept back when fio comes back at once. Measured: see
-/// `docs/decisions/0003`.
-const HOLD_MAX: u32 = 64;
-
 /// See `flexblk_abi.h`.
 ///
 /// # Safety
@@ -212,7 +208,7 @@ pub unsafe extern "C" fn flexblk_submit(
 pub unsafe extern "C" fn flexblk_commit(handle: *mut Handle, more: bool) -> c_int {
     // SAFETY: the caller's promise.
     let engine = unsafe { engine(handle) };
-    if !more || engine.held() >= HOLD_MAX {
+    if !more || engine.is_batch() {
         engine.commit();
     }
     0

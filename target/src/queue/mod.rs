@@ -26,6 +26,7 @@ use crate::fault::Fault;
 use netstack::fabric::{QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Instant;
 use verbs::Rkey;
 use wire::nvme::{Cid, Cqe, QueueId, Status};
 
@@ -73,6 +74,8 @@ pub(crate) struct Queue {
     pub(crate) from: SocketAddr,
     /// Controller, once connected.
     pub(crate) attachment: Option<Attachment>,
+    /// Without an attachment by then, it ends.
+    pub(crate) connect_by: Option<Instant>,
     /// How far it has come.
     pub(crate) state: QueueState,
     /// Memory of capsules and responses.
@@ -118,6 +121,7 @@ impl Queue {
             qid,
             from,
             attachment: None,
+            connect_by: None,
             state: QueueState::Open,
             memory,
             blocked: VecDeque::new(),
@@ -242,6 +246,11 @@ impl Queue {
     /// The connection ends once the response of `slot` is acknowledged.
     pub(crate) fn close_after(&mut self, slot: u16) {
         self.last_slot = Some(slot);
+    }
+    /// When an open connection without a controller ends.
+    pub(crate) fn unused_until(&self) -> Option<Instant> {
+        let unused = self.attachment.is_none() && self.state == QueueState::Open;
+        self.connect_by.filter(|_| unused)
     }
     /// We end the connection (once).
     pub(crate) fn close(&mut self, out: &mut Actions) {

@@ -9,8 +9,11 @@ use memory::Access;
 use netstack::fabric::{ConnectParams, Fabric, FabricEvent, QpHandle};
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::cm::{NvmeRejStatus, NvmeRejectPrivate, NvmeReplyPrivate, NvmeRequestPrivate};
+
+/// A connection that no Connect made part of a controller ends after this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One connection, for management.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,8 +102,10 @@ impl<F: Fabric> Reactor<F> {
         let reads = reads.min(self.fabric.limits().read_depth_max);
         let queue = &mut self.queues[index];
         queue.set_reads_max(reads);
+        queue.connect_by = Some(now + CONNECT_TIMEOUT);
         // In place before the host can send its first capsule.
         (0..depth).for_each(|recv| queue.post_receive(recv, &mut self.actions));
+        self.note_deadline(Some(now + CONNECT_TIMEOUT));
         self.run_actions(now);
         let mut private = NvmeReplyPrivate::zeroed();
         private.set_controller_receive_queue_size(depth);

@@ -34,6 +34,8 @@ pub struct Counters {
     pub controllers: u64,
     /// Controllers whose hosts were silent for too long.
     pub keep_alive_expired: u64,
+    /// Connections that ended because no Connect came.
+    pub connects_expired: u64,
 }
 
 impl Counters {
@@ -53,6 +55,7 @@ impl Counters {
         report("target.disconnected", self.disconnected);
         report("target.controllers", self.controllers);
         report("target.keep_alive_expired", self.keep_alive_expired);
+        report("target.connects_expired", self.connects_expired);
     }
 }
 

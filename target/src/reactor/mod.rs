@@ -165,7 +165,8 @@ impl<F: Fabric> Reactor<F> {
         did_work
     }
 
-    /// Ends controllers whose hosts were silent for too long.
+    /// Ends controllers whose hosts were silent for too long, and connections that never became
+    /// part of one: their hosts may be gone, and nothing is sent that would tell.
     fn check_keep_alive(&mut self, now: Instant) {
         if self.keep_alive_check.is_none_or(|at| at > now) {
             return;
@@ -176,8 +177,20 @@ impl<F: Fabric> Reactor<F> {
             self.counters.keep_alive_expired += 1;
             self.end_controller(index);
         }
+        self.end_unused_connections(now);
         let alive = self.controllers.iter().filter(|(_, controller)| !controller.is_dying);
-        self.keep_alive_check = alive.filter_map(|(_, controller)| controller.deadline()).min();
+        let alive = alive.filter_map(|(_, controller)| controller.deadline());
+        let unused = self.queues.iter().filter_map(|(_, queue)| queue.unused_until());
+        self.keep_alive_check = alive.chain(unused).min();
+    }
+    fn end_unused_connections(&mut self, now: Instant) {
+        let late = |queue: &Queue| queue.unused_until().is_some_and(|until| until <= now);
+        let late = self.queues.iter().filter(|(_, queue)| late(queue)).map(|(index, _)| index);
+        let late: Vec<u32> = late.collect();
+        for index in late {
+            self.counters.connects_expired += 1;
+            self.queues[index].close(&mut self.actions);
+        }
     }
     /// A controller's deadline may have come nearer.
     fn note_deadline(&mut self, deadline: Option<Instant>) {

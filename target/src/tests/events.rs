@@ -73,6 +73,25 @@ fn silence_ends_a_controller() {
     assert!(other.execute(&mut world, 1, sqe, &[]).status().is_success());
 }
 
+/// Goal: a connection whose host vanished before its Connect does not stay for ever (found by the
+/// simulator, seed 20).
+#[test]
+fn a_connection_without_connect_ends() {
+    let mut world = World::new();
+    let mut host = world.host();
+    let mut private = wire::cm::NvmeRequestPrivate::zeroed();
+    private.set_host_receive_queue_size(32).set_host_send_queue_size(31);
+    let at = host.open_with(&mut world, 1, 4, private.as_octets());
+    assert!(host.queues[at].established);
+    world.advance(Duration::from_secs(29));
+    host.run(&mut world);
+    assert!(!host.queues[at].disconnected);
+    world.advance(Duration::from_secs(2));
+    host.run(&mut world);
+    assert!(host.queues[at].disconnected);
+    assert_eq!(world.reactor.counters().connects_expired, 1);
+}
+
 /// Goal: shutdown and reset end the waiting requests, and a controller that was reset can be
 /// enabled again.
 #[test]
