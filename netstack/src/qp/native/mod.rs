@@ -393,11 +393,11 @@ impl Machine for NativeMachine {
             return self.last_words_due;
         }
         let due = self.probe || self.receiver.is_due(self.clock.us(now));
+        // Whether pacing lets it leave now is `poll_transmit`'s to find out: when it does not, that
+        // arms the timer. A release that moved away after the timer rang would else arm none.
         let data = || {
-            let piece = || self.next_piece().filter(|piece| self.has_window(piece));
-            let next = self.sender.first_lost().map(|psn| self.sender.sent(psn).len);
-            let next = next.or_else(|| piece().map(|p| p.len));
-            next.is_some_and(|len| self.cc.release_at(now, u64::from(len)) <= now)
+            let new = || self.next_piece().is_some_and(|piece| self.has_window(&piece));
+            self.sender.first_lost().is_some() || new()
         };
         due || self.queue.due_invalidate().is_some() || (!self.is_held(now) && data())
     }
