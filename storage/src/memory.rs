@@ -28,7 +28,7 @@ impl Memory {
             .checked_mul(u64::from(block_bytes))
             .and_then(|octets| usize::try_from(octets).ok())
             .ok_or(io::ErrorKind::InvalidInput)?;
-        let blocks = Region::allocate(octets)?;
+        let blocks = Region::allocate(octets)?.streaming();
         Ok(Memory {
             geometry: Geometry {
                 block_bytes,

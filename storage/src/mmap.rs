@@ -196,7 +196,7 @@ fn map(medium: &Medium) -> io::Result<Region> {
     // SAFETY: `mapping`, which the region owns, maps `len` octets readable and writable until it
     // is dropped; it is raw, so nobody holds Rust references into it. The file's blocks are
     // allocated and the file is locked, so that no access beyond its end can happen.
-    Ok(unsafe { Region::from_owner(base, len, Box::new(mapping)) })
+    Ok(unsafe { Region::from_owner(base, len, Box::new(mapping)) }.streaming())
 }
 
 #[cfg(test)]

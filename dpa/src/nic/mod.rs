@@ -15,8 +15,6 @@ use netstack::link::{Link, RxRing, TxBatch};
 use std::time::Instant;
 use verbs::{QpNum, Wc};
 
-/// Receive calls in one poll at most: a flood must not keep the caller from its other work.
-const RX_CALLS_MAX: usize = 8;
 /// Transmit calls in one flush at most.
 const TX_CALLS_MAX: usize = 16;
 /// Where the destination queue pair lies in a packet. Source: IBTA 1.4, "Base Transport Header".
@@ -94,31 +92,27 @@ impl<L: Link, O: Offload> Nic<L, O> {
         self.last_link_error.take()
     }
 
-    /// Takes what arrived, in bursts that fit the ring, and places it.
+    /// Takes one burst that fits the ring and places it. One, even if more waits: what it asks for
+    /// is answered first, so that the peer has work meanwhile.
     pub fn receive(&mut self, now: Instant) {
         if !self.pace.is_due(now) {
             return;
         }
-        for _ in 0..RX_CALLS_MAX {
-            if let Err(error) = self.link.rx_burst(&mut self.ring) {
-                self.link_failed(error);
-                return;
-            }
-            self.pace.looked(now, self.ring.packets().len());
-            for packet in self.ring.packets() {
-                let octets = self.ring.octets(packet);
-                if !O::IDLE {
-                    self.placer.begin(destination(octets));
-                }
-                self.endpoint.handle_packet(now, packet.from, packet.ecn, octets, &mut self.placer);
-            }
-            let was_full = self.ring.free_slots() == 0;
-            self.ring.recycle();
-            // With slots to spare nothing more waits: asking again would cost a system call.
-            if !was_full {
-                return;
-            }
+        if let Err(error) = self.link.rx_burst(&mut self.ring) {
+            self.link_failed(error);
+            return;
         }
+        self.pace.looked(now, self.ring.packets().len());
+        for packet in self.ring.packets() {
+            let octets = self.ring.octets(packet);
+            if !O::IDLE {
+                self.placer.begin(destination(octets));
+            }
+            self.endpoint.handle_packet(now, packet.from, packet.ecn, octets, &mut self.placer);
+        }
+        self.ring.recycle();
+        // What was placed past the cache is visible before anybody hears of it.
+        memory::settle();
     }
 
     /// Runs timers that are due.

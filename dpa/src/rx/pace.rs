@@ -2,23 +2,30 @@
 
 use std::time::{Duration, Instant};
 
-/// What a peer needs for one packet, about (measured over UDP loopback: 0.3 to 2 µs on a busy machine).
-const PER_PACKET: Duration = Duration::from_nanos(1000);
+/// Between looks while a burst is late.
+const GAP: Duration = Duration::from_micros(4);
+/// After the first look that found nothing, at least.
+const FIRST_GAP_MIN: Duration = Duration::from_micros(1);
 /// No arrival waits longer than this for a look.
 const GAP_MAX: Duration = Duration::from_micros(16);
 
 /// Looks that may find nothing before less is expected.
 const PATIENCE: u32 = 8;
 
-/// Spaces looks at an empty link by what the last ones found. A deep queue arrives in bursts:
-/// waiting for part of the next one saves system calls and makes bursts longer. At depth 1 the
-/// bursts are single packets, and looks follow each other at once. Looks that find nothing lower
-/// the expectation, so an idle link is soon watched without gaps, and sleep is not kept away.
+/// Spaces looks at an empty link by how long the last waits were. A deep queue arrives in bursts:
+/// after a look that found nothing, the next comes when the usual wait has passed, then at short
+/// intervals. At depth 1 the bursts are single packets, and looks follow each other at once.
+/// Looks that find nothing lower the expectation, so an idle link is soon watched without gaps, and
+/// sleep is not kept away.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     /// Packets expected at the next look, times 4.
     expected: u32,
-    /// Looks since the last that found something.
+    /// How long the link was empty before something came, on average.
+    wait: Duration,
+    /// First of the looks that found nothing, since one that found something.
+    empty_since: Option<Instant>,
+    /// How many they are.
     empty: u32,
     next: Option<Instant>,
 }
@@ -35,19 +42,26 @@ impl Pace {
     /// A look found `packets`.
     pub(crate) fn looked(&mut self, now: Instant, packets: usize) {
         if packets > 0 {
-            let found = u32::try_from(packets).unwrap_or(u32::MAX).min(1024);
-            self.expected = self.expected - self.expected / 4 + found;
-            self.next = None;
-            self.empty = 0;
+            self.found(now, u32::try_from(packets).unwrap_or(u32::MAX).min(1024));
             return;
         }
+        self.empty_since.get_or_insert(now);
         self.empty = self.empty.saturating_add(1);
         if self.empty > PATIENCE {
             self.expected /= 2;
         }
+        let gap = if self.empty == 1 { self.wait.max(FIRST_GAP_MIN) } else { GAP };
         // One packet expected is no burst to wait for.
-        let burst = self.expected / 4;
-        self.next = (burst > 1).then(|| now + (PER_PACKET * burst).min(GAP_MAX));
+        self.next = (self.expected / 4 > 1).then(|| now + gap);
+    }
+
+    fn found(&mut self, now: Instant, packets: u32) {
+        self.expected = self.expected - self.expected / 4 + packets;
+        let since = self.empty_since.take();
+        let wait = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.wait = self.wait * 3 / 4 + wait.min(GAP_MAX) / 4;
+        self.empty = 0;
+        self.next = None;
     }
 }
 
@@ -70,7 +84,7 @@ mod tests {
         }
     }
 
-    /// Goal: after bursts an empty look is followed by a gap, bounded, that ends by itself.
+    /// Goal: after bursts an empty look is followed by a gap, bounded, and gaps fade on an idle link.
     #[test]
     fn bursts_leave_gaps_that_fade() {
         let (mut pace, now) = (Pace::default(), start());
@@ -85,5 +99,27 @@ mod tests {
             empty += 1;
         }
         assert!(empty < 40, "{empty} empty looks before watching without gaps");
+    }
+
+    /// Goal: bursts at a steady distance cost two or three looks each, and are found when they come.
+    #[test]
+    fn looks_follow_the_rhythm_of_bursts() {
+        let (mut pace, mut now) = (Pace::default(), start());
+        let (mut looks, mut late) = (0, Duration::ZERO);
+        const ROUNDS: u32 = 200;
+        for _ in 0..ROUNDS {
+            let comes = now + Duration::from_micros(9);
+            loop {
+                now = pace.next().map_or(now + Duration::from_nanos(300), |next| next.max(now));
+                looks += 1;
+                if now >= comes {
+                    break pace.looked(now, 16);
+                }
+                pace.looked(now, 0);
+            }
+            late += now - comes;
+        }
+        assert!(looks <= 3 * ROUNDS, "{looks} looks for {ROUNDS} bursts");
+        assert!(late <= GAP * ROUNDS, "{late:?} late in {ROUNDS} bursts");
     }
 }
