@@ -62,7 +62,7 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
     let config_target = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
     let mut reactor = Reactor::new(Nic::new(link, config), config_target);
     for (nqn, namespaces) in &plan.subsystems {
-        reactor.add_subsystem(nqn)?;
+        reactor.add_subsystem(nqn).map_err(Failure::misuse)?;
         for planned in namespaces {
             let disk = storage::open(&planned.spec)
                 .map_err(|error| Failure::new(format!("{}: {error}", planned.uri)))?;
