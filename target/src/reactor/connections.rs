@@ -52,6 +52,12 @@ impl<F: Fabric> Reactor<F> {
         };
         self.queues.iter().map(|(_, queue)| info(queue)).collect()
     }
+
+    /// Connections that hold memory: open ones, and ended ones to which a disk still owes an answer.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.queues.len()
+    }
     /// Controllers that hosts have.
     #[must_use]
     pub fn controller_count(&self) -> usize {

@@ -3,6 +3,8 @@
 set -euo pipefail
 
 server_pid=
+# More processes to end with the script.
+helper_pids=()
 
 fail() {
     echo "FAILED: $*" >&2
@@ -34,6 +36,7 @@ stop_server() {
 
 on_exit() {
     local status=$?
+    [ ${#helper_pids[@]} = 0 ] || kill -KILL "${helper_pids[@]}" 2>/dev/null || true
     if [ -n "$server_pid" ]; then
         kill -KILL "$server_pid" 2>/dev/null || true
         [ "$status" = 0 ] || sed 's/^/serve: /' "$SCRATCH/serve.log" >&2
