@@ -9,6 +9,7 @@ use memory::{Mr, Region};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::time::Instant;
+use wire::nvme::Status;
 
 /// Octets of one command, and commands in flight.
 const CHUNK: u32 = 128 << 10;
@@ -176,6 +177,11 @@ impl<'a> Pipe<'a> {
             self.session.turn();
             self.session.take_done(&mut self.done);
             for completion in self.done.drain(..) {
+                if completion.status.is(Status::HOST_PATHING)
+                    && let Some(why) = self.session.host().error()
+                {
+                    return Err(Failure::new(format!("I/O failed: {why}")));
+                }
                 if !completion.status.is_success() {
                     return Err(Failure::new(format!("I/O failed: {}", completion.status)));
                 }
