@@ -228,6 +228,9 @@ impl<'a, F: Fabric> Job<'a, F> {
             self.verify(index, offset, op, number);
         } else {
             self.report.errors += 1;
+            if let Some(verifier) = self.verifier.as_mut().filter(|_| op == IoOp::Write) {
+                verifier.failed(offset, number);
+            }
             self.gave_up |= completion.status.is(Status::HOST_PATHING);
             let why = self.host.error().filter(|_| self.gave_up).map(ToString::to_string);
             let why = why.unwrap_or_else(|| completion.status.to_string());
