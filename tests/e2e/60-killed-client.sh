@@ -7,13 +7,9 @@ source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 nqn=nqn.2026-11.io.flexblk:e2e
 # Of the program's own: a keep-alive of 15 s, and half of that again until a silent host is looked for.
 teardown_max_s=25
-export FLEXBLK_LOG=info
-serve -a 127.0.60.1 -n $nqn mem:64MiB mem:64MiB
-unset FLEXBLK_LOG
+FLEXBLK_LOG=info serve -a 127.0.60.1 -n $nqn mem:64MiB mem:64MiB
 target="traddr=127.0.60.1 subnqn=$nqn"
 
-# told NAME: the target's last word on who is connected.
-told() { sed 's/\x1b\[[0-9;]*m//g' "$SCRATCH/serve.log" | sed -n "s/.*hosts.* $1=\([0-9]*\).*/\1/p" | tail -1; }
 # await CONNECTIONS SECONDS: fails if there are not as few in time.
 await() {
     local until=$((SECONDS + $2))
@@ -22,7 +18,6 @@ await() {
         sleep 0.1
     done
 }
-resident_kib() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$server_pid/status"; }
 mappings() { wc -l < "/proc/$server_pid/maps"; }
 
 # kill_hosts NUMBER: as many hosts, five at a time, killed while their I/O is under way.
