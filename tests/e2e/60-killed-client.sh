@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # timeout: 120
 # Hosts killed in the middle of I/O: their connections and controllers end in bounded time, nothing of them stays
-# in the target's memory, and another host sees no error meanwhile.
+# in the target's memory, and another host sees no error meanwhile. A target that is told to stop tells its hosts.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
 nqn=nqn.2026-11.io.flexblk:e2e
 # Of the program's own: a keep-alive of 15 s, and half of that again until a silent host is looked for.
 teardown_max_s=25
-FLEXBLK_LOG=info serve -a 127.0.60.1 -n $nqn mem:64MiB mem:64MiB
+FLEXBLK_LOG=info serve -a 127.0.60.1 -n $nqn mem:64MiB "file:$SCRATCH/disk.img?create&size=64MiB"
 target="traddr=127.0.60.1 subnqn=$nqn"
 
 # await CONNECTIONS SECONDS: fails if there are not as few in time.
@@ -62,4 +62,16 @@ echo "after 25 kills: $kib_before KiB in $maps_before mappings; after 50: $kib_a
 
 wait $other || fail "the other host: $(cat "$SCRATCH/other.log")"
 grep -q '"errors": 0' "$SCRATCH/other.json" || fail "the other host: $(cat "$SCRATCH/other.json")"
+
+# Stopped under load: the host answers the goodbye, which ends its connections before the counts are told.
+"$FLEXBLK" bench "$target ns=1" --time 60 > "$SCRATCH/victim.log" 2>&1 &
+helper_pids=($!)
+until [ "$(told connections)" = 2 ]; do
+    kill -0 "${helper_pids[0]}" || fail "the last host: $(cat "$SCRATCH/victim.log")"
+    sleep 0.05
+done
 stop_server
+count() { sed 's/\x1b\[[0-9;]*m//g' "$SCRATCH/serve.log" | sed -n "s/.*name=\"target.$1\" count=\([0-9]*\).*/\1/p"; }
+[ "$(count connections)" -gt 100 ] || fail "$(count connections) connections were counted"
+[ "$(count disconnected)" = "$(count connections)" ] ||
+    fail "$(count disconnected) of $(count connections) connections were ended"

@@ -93,7 +93,7 @@ impl<F: Fabric> Reactor<F> {
         depth: u16,
         reads: u8,
     ) -> io::Result<()> {
-        if self.queues.len() >= self.config.connections_max as usize {
+        if self.is_stopping || self.queues.len() >= self.config.connections_max as usize {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let slots = slots_for(depth);
