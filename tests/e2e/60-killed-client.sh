@@ -5,7 +5,7 @@
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
 nqn=nqn.2026-11.io.flexblk:e2e
-# Of the program's own: a keep-alive of 15 s, and half of that again until a silent host is looked for.
+# A keep-alive of 15 s, then about 4 s of retries of a goodbye that nobody answers, and a busy machine.
 teardown_max_s=25
 FLEXBLK_LOG=info serve -a 127.0.60.1 -n $nqn mem:64MiB "file:$SCRATCH/disk.img?create&size=64MiB"
 target="traddr=127.0.60.1 subnqn=$nqn"
