@@ -2,8 +2,9 @@
 
 use crate::args::{Format, Namespace, Port};
 use crate::failure::Failure;
+use crate::output::print;
 use initiator::udp::{self, Settings, UdpSession};
-use initiator::{TargetSpec, Timers};
+use initiator::{SessionError, TargetSpec, Timers};
 use serde_json::json;
 use std::time::Duration;
 use wire::fabrics::{
@@ -64,15 +65,15 @@ pub(crate) fn discover(port: &Port) -> Result<(), Failure> {
     let records = records(port)?;
     if port.output == Format::Json {
         let records: Vec<_> = records.iter().map(record_json).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "records": records }))?);
-        return Ok(());
+        return print(serde_json::to_string_pretty(&json!({ "records": records }))?);
     }
-    println!("Discovery Log Number of Records {}", records.len());
+    print(format_args!("Discovery Log Number of Records {}", records.len()))?;
     for (number, entry) in records.iter().enumerate() {
-        println!("=====Discovery Log Entry {number}======");
+        print(format_args!("=====Discovery Log Entry {number}======"))?;
         if let Some(fields) = record_json(entry).as_object() {
             for (name, value) in fields {
-                println!("{name}: {}", value.as_str().map_or(value.to_string(), str::to_owned));
+                let value = value.as_str().map_or(value.to_string(), str::to_owned);
+                print(format_args!("{name}: {value}"))?;
             }
         }
     }
@@ -122,6 +123,10 @@ pub(crate) fn id_ns(args: &Namespace) -> Result<(), Failure> {
     let mut session = connect(&args.port, Some(nqn))?;
     let octets = session.identify_namespace(args.nsid)?;
     session.close();
+    // A controller answers with zeros for a number that no namespace has.
+    if octets.iter().all(|octet| *octet == 0) {
+        return Err(SessionError::NoNamespace(args.nsid).into());
+    }
     let id = IdentifyNamespace::decode(&octets).ok_or_else(|| Failure::new("short answer"))?;
     let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
     let fields = json!({
@@ -141,10 +146,10 @@ pub(crate) fn list_ns(port: &Port) -> Result<(), Failure> {
     session.close();
     if port.output == Format::Json {
         let list: Vec<_> = ids.iter().map(|nsid| json!({ "nsid": nsid })).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "nsid_list": list }))?);
+        print(serde_json::to_string_pretty(&json!({ "nsid_list": list }))?)?;
     } else {
         for (number, nsid) in ids.iter().enumerate() {
-            println!("[{number:4}]:{nsid:#x}");
+            print(format_args!("[{number:4}]:{nsid:#x}"))?;
         }
     }
     Ok(())
@@ -152,13 +157,12 @@ pub(crate) fn list_ns(port: &Port) -> Result<(), Failure> {
 
 fn show(format: Format, title: &str, fields: &serde_json::Value) -> Result<(), Failure> {
     if format == Format::Json {
-        println!("{}", serde_json::to_string_pretty(fields)?);
-        return Ok(());
+        return print(serde_json::to_string_pretty(fields)?);
     }
-    println!("{title}:");
+    print(format_args!("{title}:"))?;
     for (name, value) in fields.as_object().into_iter().flatten() {
         let value = value.as_str().map_or(value.to_string(), str::to_owned);
-        println!("{name:11}: {value}");
+        print(format_args!("{name:11}: {value}"))?;
     }
     Ok(())
 }

@@ -166,7 +166,7 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
     /// Seconds to measure.
-    #[arg(long, default_value = "10", value_parser = crate::units::seconds)]
+    #[arg(long, default_value = "10", value_parser = crate::units::some_seconds)]
     pub time: std::time::Duration,
     /// Seconds to run before measuring.
     #[arg(long, default_value = "0.5", value_parser = crate::units::seconds)]
@@ -209,7 +209,7 @@ pub(crate) enum Rw {
 #[derive(Args, Debug)]
 pub(crate) struct Limits {
     /// Seconds for each measurement.
-    #[arg(long, default_value = "1", value_parser = crate::units::seconds)]
+    #[arg(long, default_value = "1", value_parser = crate::units::some_seconds)]
     pub time: std::time::Duration,
     /// How to print.
     #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]

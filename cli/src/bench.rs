@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use ::bench::load::{self, JobReport, Load, Report, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 use initiator::{NamespaceInfo, PollMode, Waiter};
+use std::fmt::Write;
 use std::sync::mpsc;
 
 /// Runs all jobs side by side, prints the report.
@@ -155,20 +156,25 @@ fn progress_bar(args: &Bench) -> ProgressBar {
 
 fn print(args: &Bench, report: &Report) -> Result<(), Failure> {
     if args.output == Format::Json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-        return Ok(());
+        return crate::output::print(serde_json::to_string_pretty(report)?);
     }
     let lat = &report.lat_us;
-    println!(
-        "{:.0} IOPS, {:.1} MB/s, {} I/Os in {:.2} s, {} errors",
-        report.iops, report.mb_per_s, report.ios, report.seconds, report.errors
-    );
-    println!(
-        "latency µs: mean {:.1}, p50 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1}",
-        lat.mean, lat.p50, lat.p99, lat.p999, lat.max
+    let mut text = format!(
+        "{:.0} IOPS, {:.1} MB/s, {} I/Os in {:.2} s, {} errors\n\
+         latency µs: mean {:.1}, p50 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1}",
+        report.iops,
+        report.mb_per_s,
+        report.ios,
+        report.seconds,
+        report.errors,
+        lat.mean,
+        lat.p50,
+        lat.p99,
+        lat.p999,
+        lat.max
     );
     for (name, value) in report.counters.iter().filter(|(_, value)| **value != 0.0) {
-        println!("  {name:32} {value:.3}");
+        write!(text, "\n  {name:32} {value:.3}")?;
     }
-    Ok(())
+    crate::output::print(text)
 }

@@ -92,7 +92,7 @@ impl Plan {
             subsystems.push((nqn, planned.collect::<Result<Vec<_>, _>>()?));
         }
         if subsystems.iter().all(|(_, namespaces)| namespaces.is_empty()) {
-            return Err(Failure::new("nothing to export: name a disk, such as mem:1GiB"));
+            return Err(Failure::misuse("nothing to export: name a disk, such as mem:1GiB"));
         }
         Ok(Plan {
             traddr: args.traddr.or(file.traddr).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -107,7 +107,7 @@ impl Plan {
 }
 
 fn plan(nsid: Option<u32>, uri: String) -> Result<PlannedNamespace, Failure> {
-    let spec = uri.parse()?;
+    let spec = uri.parse().map_err(|e: storage::SpecError| Failure::misuse(e))?;
     Ok(PlannedNamespace { nsid, uri, spec })
 }
 
@@ -115,7 +115,7 @@ fn plan(nsid: Option<u32>, uri: String) -> Result<PlannedNamespace, Failure> {
 pub(crate) fn read(path: &Path) -> Result<File, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| Failure::new(format!("{shown}: {e}")))?;
-    toml::from_str(&text).map_err(|e| Failure::new(format!("{shown}: {e}")))
+    toml::from_str(&text).map_err(|e| Failure::misuse(format_args!("{shown}: {e}")))
 }
 
 #[cfg(test)]

@@ -30,9 +30,10 @@ pub(crate) fn namespace_with(
     target: &str,
     options: &Options,
 ) -> Result<(UdpSession, NamespaceInfo), Failure> {
-    let spec: TargetSpec = target.parse()?;
+    let spec: TargetSpec =
+        target.parse().map_err(|e: initiator::spec::SpecError| Failure::misuse(e))?;
     if spec.subnqn.is_none() {
-        return Err(Failure::new(format!(
+        return Err(Failure::misuse(format_args!(
             "target {target:?} names no subsystem: add subnqn=NQN (see `flexblk discover`)"
         )));
     }

@@ -3,11 +3,13 @@
 use crate::args::Copy;
 use crate::connect;
 use crate::failure::Failure;
+use crate::output;
 use initiator::{Completion, IoOp, NamespaceInfo, PollMode};
 use memory::{Mr, Region};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::time::Instant;
+use wire::nvme::Status;
 
 /// Octets of one command, and commands in flight.
 const CHUNK: u32 = 128 << 10;
@@ -51,9 +53,9 @@ pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
         let mut octets = vec![0; length as usize];
         pipe.memory.read(slot * CHUNK as usize, &mut octets);
         pipe.free.push(slot);
-        out.write_all(&octets).map_err(|e| Failure::new(format!("standard output: {e}")))?;
+        out.write_all(&octets).map_err(output::failed)?;
     }
-    out.flush().map_err(|e| Failure::new(format!("standard output: {e}")))?;
+    out.flush().map_err(output::failed)?;
     session.close();
     Ok(())
 }
@@ -63,6 +65,7 @@ pub(crate) fn write(args: &Copy) -> Result<(), Failure> {
     let (mut session, ns) = connect::namespace(&args.target, PollMode::Adaptive)?;
     let end = span(args, &ns)?;
     let mut input = std::io::stdin().lock();
+    let mut given = 0;
     let mut pipe = Pipe::new(&mut session, ns)?;
     let mut at = args.offset;
     let mut chunk = vec![0; pipe.chunk() as usize];
@@ -81,6 +84,7 @@ pub(crate) fn write(args: &Copy) -> Result<(), Failure> {
         pipe.memory.write(slot * CHUNK as usize, &chunk[..whole]);
         pipe.submit(slot, IoOp::Write, at, u32::try_from(whole).unwrap_or(u32::MAX))?;
         at += whole as u64;
+        given += got as u64;
         if got < want || at >= end {
             break;
         }
@@ -91,6 +95,11 @@ pub(crate) fn write(args: &Copy) -> Result<(), Failure> {
     }
     session.flush(&ns).map_err(|e| Failure::new(e.to_string()))?;
     session.close();
+    if let Some(count) = args.count.filter(|&count| given < count) {
+        return Err(Failure::new(format!(
+            "standard input ended after {given} octets of --count {count}: those were written"
+        )));
+    }
     if rest {
         let bytes = ns.bytes();
         return Err(Failure::new(format!(
@@ -106,7 +115,9 @@ fn span(args: &Copy, ns: &NamespaceInfo) -> Result<u64, Failure> {
     let end = args.count.map_or(Some(ns.bytes()), |count| args.offset.checked_add(count));
     let Some(end) = end.filter(|&end| end <= ns.bytes() && args.offset <= end) else {
         let bytes = ns.bytes();
-        return Err(Failure::new(format!("beyond the end of the namespace ({bytes} octets)")));
+        return Err(Failure::new(format!(
+            "--offset and --count reach beyond the end of the namespace ({bytes} octets): ask for less"
+        )));
     };
     if !args.offset.is_multiple_of(block) || !end.is_multiple_of(block) {
         return Err(Failure::new(format!(
@@ -166,6 +177,11 @@ impl<'a> Pipe<'a> {
             self.session.turn();
             self.session.take_done(&mut self.done);
             for completion in self.done.drain(..) {
+                if completion.status.is(Status::HOST_PATHING)
+                    && let Some(why) = self.session.host().error()
+                {
+                    return Err(Failure::new(format!("I/O failed: {why}")));
+                }
                 if !completion.status.is_success() {
                     return Err(Failure::new(format!("I/O failed: {}", completion.status)));
                 }

@@ -3,6 +3,9 @@
 //! Exit status: 0 when everything asked for was done and verified, 2 for a misuse, 1 otherwise
 //! with the reason on standard error.
 
+// A reader that leaves (`| head -c 1`) is a reason to end, not to panic: see `output`.
+#![warn(clippy::print_stdout)]
+
 mod admin;
 mod args;
 mod bench;
@@ -11,6 +14,7 @@ mod connect;
 mod copy;
 mod failure;
 mod limits;
+mod output;
 mod serve;
 mod units;
 
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("flexblk: {why}");
-            ExitCode::FAILURE
+            why.exit_code()
         }
     }
 }

@@ -23,6 +23,9 @@ const SPIN: Duration = Duration::from_micros(50);
 /// A sleep ends at least this often, to hear a signal that arrived between look and sleep.
 const SLEEP_MAX: Duration = Duration::from_millis(250);
 
+/// Hosts have this long to answer the goodbye.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// Opens everything, tells what is exported, and serves.
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     let plan = Plan::new(args)?;
@@ -35,6 +38,7 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     announce(&plan, &reactor)?;
     serve(&mut reactor, plan.poll, &stop)?;
     tracing::info!("stopping");
+    say_goodbye(&mut reactor)?;
     reactor.report(&mut |name, count| tracing::info!(name, count));
     Ok(())
 }
@@ -62,7 +66,7 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
     let config_target = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
     let mut reactor = Reactor::new(Nic::new(link, config), config_target);
     for (nqn, namespaces) in &plan.subsystems {
-        reactor.add_subsystem(nqn)?;
+        reactor.add_subsystem(nqn).map_err(Failure::misuse)?;
         for planned in namespaces {
             let disk = storage::open(&planned.spec)
                 .map_err(|error| Failure::new(format!("{}: {error}", planned.uri)))?;
@@ -107,9 +111,11 @@ fn serve<F: Fabric>(
         Poll::Busy => SpinBudget::busy(),
         Poll::Adaptive => SpinBudget::adaptive(SPIN),
     };
+    let mut hosts = Hosts::default();
     while !stop.load(Ordering::Relaxed) {
         let now = Instant::now();
         let turn = reactor.turn(now);
+        hosts.tell(reactor);
         if budget.handle_turn(now, turn.did_work) {
             let latest = now + SLEEP_MAX;
             let until = turn.next_timeout.map_or(latest, |at| at.min(latest));
@@ -117,4 +123,46 @@ fn serve<F: Fabric>(
         }
     }
     Ok(())
+}
+
+/// Ends the connections, so that hosts learn of it now and not by a timeout.
+fn say_goodbye<F: Fabric>(reactor: &mut Reactor<F>) -> Result<(), Failure> {
+    let until = Instant::now() + FAREWELL;
+    reactor.shut_down(Instant::now());
+    while reactor.connection_count() > 0 && Instant::now() < until {
+        let now = Instant::now();
+        let turn = reactor.turn(now);
+        if !turn.did_work {
+            let next = turn.next_timeout.map_or(until, |at| at.min(until));
+            reactor.wait(now, Some(next))?;
+        }
+    }
+    Ok(())
+}
+
+/// What was last told of who is connected.
+#[derive(Default, PartialEq, Eq)]
+struct Hosts {
+    connections: usize,
+    controllers: usize,
+    accepted: u64,
+    ended: u64,
+}
+
+impl Hosts {
+    /// A line whenever the numbers change (`FLEXBLK_LOG=info`).
+    fn tell<F: Fabric>(&mut self, reactor: &Reactor<F>) {
+        let counters = reactor.counters();
+        let now = Hosts {
+            connections: reactor.connection_count(),
+            controllers: reactor.controller_count(),
+            accepted: counters.connections,
+            ended: counters.disconnected,
+        };
+        if *self != now {
+            let Hosts { connections, controllers, accepted, ended } = now;
+            tracing::info!(connections, controllers, accepted, ended, "hosts");
+            *self = now;
+        }
+    }
 }

@@ -32,6 +32,14 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text:?} is not a span of time"))
 }
 
+/// The same, but not none: measuring for no time measures nothing.
+pub(crate) fn some_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("a measurement takes some time: write 10 or 0.5".into()),
+        time => Ok(time),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,5 +71,7 @@ mod tests {
         assert_eq!(seconds("3s"), Ok(Duration::from_secs(3)));
         assert!(seconds("-1").is_err());
         assert!(seconds("x").is_err());
+        assert!(some_seconds("0").is_err());
+        assert_eq!(some_seconds("1"), Ok(Duration::from_secs(1)));
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{JobReport, Load, Verifier, Workload};
 use hdrhistogram::Histogram;
-use initiator::{Completion, Host, HostState, IoOp, NamespaceInfo, Waiter};
+use initiator::{Completion, Host, IoOp, NamespaceInfo, Waiter};
 use memory::{Mr, Region};
 use netstack::fabric::Fabric;
 use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
+use wire::nvme::Status;
 
 /// Told about twice a second: I/Os done so far, and the share of the time that has passed.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, f64);
@@ -37,6 +38,8 @@ struct Job<'a, F: Fabric> {
     cursor: u64,
     report: JobReport,
     stage: Stage,
+    /// The host answers for the target that is gone: more I/Os would only fail as fast as they can.
+    gave_up: bool,
 }
 
 /// Before, in and after the measured time.
@@ -87,7 +90,21 @@ impl<'a, F: Fabric> Job<'a, F> {
         let busy = std::collections::HashSet::new();
         let slots = Vec::with_capacity(usize::from(load.depth));
         let stage = Stage::Ramp;
-        Job { host, ns, load, memory, mr, slots, verifier, busy, random, cursor: 0, report, stage }
+        Job {
+            host,
+            ns,
+            load,
+            memory,
+            mr,
+            slots,
+            verifier,
+            busy,
+            random,
+            cursor: 0,
+            report,
+            stage,
+            gave_up: false,
+        }
     }
 
     fn run(&mut self, waiter: &mut Waiter, progress: Progress<'_>) -> io::Result<()> {
@@ -114,7 +131,7 @@ impl<'a, F: Fabric> Job<'a, F> {
             for completion in done.drain(..) {
                 outstanding -= 1;
                 let slot = self.finish(now, completion);
-                if now < end && self.host.state() != HostState::Dead {
+                if now < end && !self.gave_up {
                     self.start(now, slot)?;
                     outstanding += 1;
                 }
@@ -211,11 +228,16 @@ impl<'a, F: Fabric> Job<'a, F> {
             self.verify(index, offset, op, number);
         } else {
             self.report.errors += 1;
-            let what = || format!("{op:?} at {offset}: {}", completion.status);
-            self.report.first_error.get_or_insert_with(what);
+            if let Some(verifier) = self.verifier.as_mut().filter(|_| op == IoOp::Write) {
+                verifier.failed(offset, number);
+            }
+            self.gave_up |= completion.status.is(Status::HOST_PATHING);
+            let why = self.host.error().filter(|_| self.gave_up).map(ToString::to_string);
+            let why = why.unwrap_or_else(|| completion.status.to_string());
+            self.report.first_error.get_or_insert_with(|| format!("{op:?} at {offset}: {why}"));
         }
         self.busy.remove(&offset);
-        if self.stage == Stage::Measuring {
+        if self.stage == Stage::Measuring && completion.status.is_success() {
             self.report.ios += 1;
             self.report.bytes += u64::from(self.load.io_bytes);
             let ns = u64::try_from((now - started).as_nanos()).unwrap_or(LATENCY_MAX_NS);

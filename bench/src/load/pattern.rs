@@ -9,6 +9,9 @@ pub struct Verifier {
     written: Vec<u32>,
 }
 
+/// In a write's number: it failed, so the piece holds the data before it, or its own, or parts.
+const FAILED: u32 = 1 << 31;
+
 impl Verifier {
     /// For pieces of `io_bytes` in `start .. start + span`.
     #[must_use]
@@ -18,7 +21,8 @@ impl Verifier {
     }
     /// The pattern for the next write at `offset`, into `buffer` (`io_bytes` long), and its number.
     pub fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> u32 {
-        let number = self.number(offset).wrapping_add(1).max(1);
+        let last = self.index(offset).map_or(0, |at| self.written[at] & !FAILED);
+        let number = ((last + 1) & !FAILED).max(1);
         for (line, octets) in (0u64..).zip(buffer.chunks_mut(64)) {
             let word = mix(offset + line * 64, number);
             for eight in octets.chunks_mut(8) {
@@ -33,10 +37,15 @@ impl Verifier {
             self.written[at] = number;
         }
     }
+    /// The write of `number` at `offset` failed: until the next one, reads may see anything.
+    pub fn failed(&mut self, offset: u64, number: u32) {
+        self.acknowledged(offset, number | FAILED);
+    }
     /// What a read of `offset` must see; 0: anything.
     #[must_use]
     pub fn number(&self, offset: u64) -> u32 {
-        self.index(offset).map_or(0, |at| self.written[at])
+        let number = self.index(offset).map_or(0, |at| self.written[at]);
+        if number & FAILED == 0 { number } else { 0 }
     }
     /// Whether `data`, read from `offset`, is what write `number` put there.
     #[must_use]
@@ -80,5 +89,22 @@ mod tests {
         assert!(!verifier.check(16_384, number, &new), "misplaced");
         new[2048..].copy_from_slice(&old[2048..]);
         assert!(!verifier.check(12_288, number, &new), "torn");
+    }
+
+    /// Goal: a failed write excuses whatever is read, and the next one ends that.
+    #[test]
+    fn failed_writes_excuse_until_the_next() {
+        let mut verifier = Verifier::new(4096, 0, 8192);
+        let (mut first, mut third) = (vec![0; 4096], vec![0; 4096]);
+        let number = verifier.fill(4096, &mut first);
+        verifier.acknowledged(4096, number);
+        let number = verifier.fill(4096, &mut third);
+        verifier.failed(4096, number);
+        assert!(verifier.check(4096, verifier.number(4096), &first));
+        let number = verifier.fill(4096, &mut third);
+        verifier.acknowledged(4096, number);
+        assert!(!verifier.check(4096, verifier.number(4096), &first), "older than the last");
+        assert!(verifier.check(4096, verifier.number(4096), &third));
+        assert_eq!(number, 3, "a failed write's number is not used again");
     }
 }

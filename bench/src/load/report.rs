@@ -47,6 +47,8 @@ pub struct Report {
     pub lat_us: Latency,
     /// I/Os that failed, or whose data was wrong.
     pub errors: u64,
+    /// Of them, reads whose data was wrong.
+    pub mismatches: u64,
     /// I/Os measured.
     pub ios: u64,
     /// Seconds measured.
@@ -62,12 +64,13 @@ impl Report {
         let mut latency = Histogram::<u64>::new(3).expect("three digits are valid");
         let mut counters = BTreeMap::new();
         let (mut ios, mut bytes, mut errors, mut rate, mut seconds) = (0, 0, 0, 0.0, 0.0f64);
-        let mut byte_rate = 0.0;
+        let (mut byte_rate, mut mismatches) = (0.0, 0);
         for job in jobs {
             // Histograms of the same precision grow to fit: this cannot fail.
             let _ = latency.add(&job.latency);
             ios += job.ios;
             bytes += job.bytes;
+            mismatches += job.mismatches;
             errors += job.errors + job.mismatches;
             rate += float(job.ios) / job.time.as_secs_f64();
             byte_rate += float(job.bytes) / job.time.as_secs_f64();
@@ -85,7 +88,8 @@ impl Report {
             p999: us(latency.value_at_quantile(0.999)),
             max: us(latency.max()),
         };
-        Report { iops: rate, mb_per_s: byte_rate / 1e6, lat_us, errors, ios, seconds, counters }
+        let mb_per_s = byte_rate / 1e6;
+        Report { iops: rate, mb_per_s, lat_us, errors, mismatches, ios, seconds, counters }
     }
 }
 

@@ -10,6 +10,7 @@ use netstack::fabric::{ConnectParams, Fabric, QpHandle, WorkOp};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use wire::fabrics::ConnectFault;
 use wire::nvme::Status;
 
 /// Commands outstanding on the admin queue. Linux: NVMF_AQ_DEPTH is 32.
@@ -183,7 +184,7 @@ impl<F: Fabric> Host<F> {
     fn handle_step(&mut self, now: Instant, status: Status, result: u64) {
         let Phase::Bringup(step) = self.phase else { return };
         if !status.is_success() {
-            return self.refuse(now, step, status);
+            return self.refuse(now, step, status, result);
         }
         match step {
             Step::Connect(0) => {
@@ -269,7 +270,16 @@ impl<F: Fabric> Host<F> {
     }
 
     /// A refusal at bring-up is final on the first connection, and worth another try later.
-    fn refuse(&mut self, now: Instant, step: Step, status: Status) {
+    fn refuse(&mut self, now: Instant, step: Step, status: Status, result: u64) {
+        #[expect(clippy::cast_possible_truncation, reason = "dword 0 is the low 32 bits")]
+        let parameter = ConnectFault::from_dword(result as u32);
+        if step == Step::Connect(0)
+            && status.is(Status::CONNECT_INVALID_PARAMETERS)
+            && parameter == ConnectFault::SUBSYSTEM_NQN
+        {
+            let (addr, subnqn) = (self.options.target, self.options.subnqn.clone());
+            return self.break_down(now, HostError::NoSubsystem { addr, subnqn });
+        }
         let step = match step {
             Step::Connect(0) => "Connect",
             Step::Connect(_) => "Connect of an I/O queue",

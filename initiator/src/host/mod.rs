@@ -80,6 +80,16 @@ pub enum HostError {
         /// The controller's word.
         status: Status,
     },
+    /// The target does not export that subsystem, or not to this host.
+    #[error(
+        "{addr} exports no subsystem {subnqn} to this host: see `flexblk discover -a {} -s {}`", addr.ip(), addr.port()
+    )]
+    NoSubsystem {
+        /// Target.
+        addr: SocketAddr,
+        /// What was asked for.
+        subnqn: String,
+    },
     /// The connection was lost.
     #[error("connection to {0} lost")]
     Lost(SocketAddr),

@@ -136,6 +136,7 @@ impl<F: Fabric> Host<F> {
                 | HostError::NoListener(_)
                 | HostError::Refused { .. }
                 | HostError::BadNqn(_)
+                | HostError::NoSubsystem { .. }
         );
         tracing::info!(target = %self.options.target, %error, "host: connection down");
         self.error = Some(error);

@@ -33,6 +33,9 @@ struct Totals {
     rx_packets: u64,
 }
 
+/// Headers and trailers of the longest packet, and more.
+const HEADERS_MAX: usize = 256;
+
 /// One direction. `spare` keeps buffers of delivered packets for the next ones.
 struct Queue {
     packets: VecDeque<Datagram>,
@@ -99,8 +102,7 @@ impl Link for LoopbackLink {
                 self.totals.dropped += 1;
                 continue;
             }
-            let mut octets = queue.spare.pop().unwrap_or_default();
-            octets.clear();
+            let mut octets = queue.take_spare(self.caps.path_mtu_bytes);
             if !gather(packet, memory, &mut octets) {
                 self.totals.bad_key += 1;
                 queue.spare.push(octets);
@@ -137,6 +139,14 @@ impl Queue {
             spare: Vec::with_capacity(capacity),
             capacity,
         }))
+    }
+
+    /// An empty buffer that holds any packet, so that one that carried little never has to grow.
+    fn take_spare(&mut self, path_mtu_bytes: u32) -> Vec<u8> {
+        let new = || Vec::with_capacity(path_mtu_bytes as usize + HEADERS_MAX);
+        let mut octets = self.spare.pop().unwrap_or_else(new);
+        octets.clear();
+        octets
     }
 
     /// Moves the oldest packet, and what continues its run as far as it fits, to one slot.

@@ -52,6 +52,12 @@ impl<F: Fabric> Reactor<F> {
         };
         self.queues.iter().map(|(_, queue)| info(queue)).collect()
     }
+
+    /// Connections that hold memory: open ones, and ended ones to which a disk still owes an answer.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.queues.len()
+    }
     /// Controllers that hosts have.
     #[must_use]
     pub fn controller_count(&self) -> usize {
@@ -87,7 +93,7 @@ impl<F: Fabric> Reactor<F> {
         depth: u16,
         reads: u8,
     ) -> io::Result<()> {
-        if self.queues.len() >= self.config.connections_max as usize {
+        if self.is_stopping || self.queues.len() >= self.config.connections_max as usize {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let slots = slots_for(depth);

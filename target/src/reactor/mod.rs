@@ -54,6 +54,8 @@ pub struct Reactor<F: Fabric> {
     queues: Slab<Queue>,
     by_qp: HashMap<QpHandle, u32, BuildHasherDefault<HandleHasher>>,
     next_cntlid: u16,
+    /// No host is let in any more.
+    is_stopping: bool,
     /// No keep-alive timer ends before this. Traffic only moves deadlines away.
     keep_alive_check: Option<Instant>,
     /// Queues with work that the fabric had no room for.
@@ -98,6 +100,7 @@ impl<F: Fabric> Reactor<F> {
             queues: Slab::default(),
             by_qp: HashMap::default(),
             next_cntlid: 1,
+            is_stopping: false,
             keep_alive_check: None,
             blocked: Vec::new(),
             counters: Counters::default(),
@@ -137,8 +140,10 @@ impl<F: Fabric> Reactor<F> {
     }
 
     /// Ends every connection, as before the program stops: hosts learn of it at once rather than by
-    /// a timeout. Turn until [`Self::connections`] is empty, or patience ends.
+    /// a timeout. Those that connect again are refused. Turn until [`Self::connections`] is empty,
+    /// or patience ends.
     pub fn shut_down(&mut self, now: Instant) {
+        self.is_stopping = true;
         let queues: Vec<u32> = self.queues.iter().map(|(index, _)| index).collect();
         for index in queues {
             self.queues[index].close(&mut self.actions);

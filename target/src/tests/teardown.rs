@@ -98,7 +98,8 @@ fn one_queue_can_come_back() {
     assert!(!host.queues[0].disconnected && !host.queues[2].disconnected);
 }
 
-/// Goal: a target that stops tells its hosts, and nothing is left of them.
+/// Goal: a target that stops tells its hosts, nothing is left of them, and a host that connects
+/// again at once is not let in to be forgotten.
 #[test]
 fn shutting_down_ends_every_connection() {
     let (mut world, state) = probed();
@@ -112,6 +113,9 @@ fn shutting_down_ends_every_connection() {
     }
     assert!(world.reactor.connections().is_empty());
     assert_eq!((world.reactor.controller_count(), state.buffers_out.get()), (0, 0));
+    let again = hosts[0].open(&mut world, 0, 32);
+    assert!(hosts[0].queues[again].rejected.is_some());
+    assert!(world.reactor.connections().is_empty());
 }
 
 /// Goal: a failing disk fails the command with the status that fits, keeps no buffer, and the

@@ -3,6 +3,8 @@
 set -euo pipefail
 
 server_pid=
+# More processes to end with the script.
+helper_pids=()
 
 fail() {
     echo "FAILED: $*" >&2
@@ -23,6 +25,13 @@ serve() {
     done
 }
 
+# told NAME: what the server last said of its hosts (connections, controllers, accepted, ended); it does so when
+# started with FLEXBLK_LOG=info in its environment.
+told() { sed 's/\x1b\[[0-9;]*m//g' "$SCRATCH/serve.log" | sed -n "s/.*hosts.* $1=\([0-9]*\).*/\1/p" | tail -1; }
+
+# The server's memory that is resident.
+resident_kib() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$server_pid/status"; }
+
 # stop_server [SIGNAL]: ends it and waits. TERM (the default) must end it with status 0.
 stop_server() {
     local signal=${1:-TERM} status=0
@@ -34,6 +43,7 @@ stop_server() {
 
 on_exit() {
     local status=$?
+    [ ${#helper_pids[@]} = 0 ] || kill -KILL "${helper_pids[@]}" 2>/dev/null || true
     if [ -n "$server_pid" ]; then
         kill -KILL "$server_pid" 2>/dev/null || true
         [ "$status" = 0 ] || sed 's/^/serve: /' "$SCRATCH/serve.log" >&2
