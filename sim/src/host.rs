@@ -351,11 +351,10 @@ impl HostActor {
                 // A read that brings nothing must not look like one that did.
                 octets.fill(0xee);
                 self.arena.write(io.slot, octets);
-                return self.arena.thaw(io.slot);
+                self.arena.thaw(io.slot, octets.len());
             }
             What::Nvm(IoOp::Flush | IoOp::WriteZeroes | IoOp::Verify) => {}
         }
-        self.arena.freeze(io.slot);
     }
 
     fn command(&self, shared: &Shared, tag: u64, io: &Io) -> initiator::Command {
