@@ -19,7 +19,9 @@ const PROGRESS_BOUND: Duration = Duration::from_secs(150);
 const REST_BOUND: Duration = Duration::from_secs(60);
 /// Longest time for which a receiver holds an acknowledgement.
 const ACK_DELAY: Duration = Duration::from_micros(100);
-/// Steps of one run at most: a run that takes more spins.
+/// Steps in which nothing was sent and nothing happened, at most: somebody who spins takes more.
+const IDLE_STEPS_MAX: u64 = 500_000;
+/// Steps without faults, at most.
 const STEPS_MAX: u64 = 1_000_000;
 
 /// What a run did.
@@ -75,7 +77,11 @@ pub struct World {
     stage: Stage,
     /// The stage is over by then.
     bound: Instant,
+    /// Since faults stopped.
     steps: u64,
+    idle_steps: u64,
+    /// Packets and events when something last happened.
+    happened: (u64, u64),
 }
 
 impl World {
@@ -126,6 +132,8 @@ impl World {
             stage: Stage::Work,
             bound: until + PROGRESS_BOUND,
             steps: 0,
+            idle_steps: 0,
+            happened: (0, 0),
         }
     }
 
@@ -158,11 +166,23 @@ impl World {
             if self.stage_is_over() && self.next_stage()? {
                 return self.check_end();
             }
-            self.steps += 1;
+            self.count_step();
+            if self.idle_steps > IDLE_STEPS_MAX {
+                return Err(self.stuck("somebody spins"));
+            }
             if self.shared.now > self.bound || self.steps > STEPS_MAX {
                 return Err(self.stuck("nothing was left to hinder it"));
             }
         }
+    }
+
+    /// Faults may make a run as long as they last: go-back-N sends much again where each packet
+    /// overtakes others. So steps count from their end, and idle ones always.
+    fn count_step(&mut self) {
+        self.steps += u64::from(self.faults_until.is_none());
+        let now = (self.shared.net.borrow().injected().sent, self.shared.trace.count());
+        self.idle_steps = if self.happened == now { self.idle_steps + 1 } else { 0 };
+        self.happened = now;
     }
 
     /// Time goes on to the next thing that happens; whoever is due runs, in any order.
@@ -399,10 +419,11 @@ impl World {
             }
         });
         let detail = format!(
-            "{:?} does not end, {why} (steps {}): target has {left:?} connections, controllers, \
+            "{:?} does not end, {why} ({} steps since faults stopped, {} idle): target has {left:?} connections, controllers, \
              queue pairs, {owed:?} buffers and requests of the disk: {}; {};{counters}",
             self.stage,
             self.steps,
+            self.idle_steps,
             self.server.describe(),
             hosts.join("; ")
         );
