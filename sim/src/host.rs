@@ -1,12 +1,13 @@
 //! A host as one actor: a real initiator, its data memory, and a workload.
 
-use crate::check::{Arena, Blocks, Commands, Outcome, Slot, Violation};
-use crate::net::{SharedNet, SimLink};
+use crate::check::{Arena, Commands, Outcome, Slot, Violation};
+use crate::io::{Io, What, draw_what, is_expected, name};
+use crate::net::SimLink;
 use crate::pattern::{self, Content, Value};
-use crate::plan::{HostPlan, Mix, Plan};
+use crate::plan::HostPlan;
 use crate::random::Random;
 use crate::server;
-use crate::trace::Trace;
+use crate::shared::Shared;
 use dpa::nic::Nic;
 use initiator::commands::dsm_range;
 use initiator::{Completion, Host, HostOptions, HostState, IoOp, NamespaceInfo, Timers};
@@ -18,82 +19,6 @@ use wire::nvme::Status;
 
 /// What a host that died or gave up had sent may still happen for this long.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// What all actors share.
-pub(crate) struct Shared {
-    pub(crate) plan: Plan,
-    pub(crate) base: Instant,
-    pub(crate) now: Instant,
-    pub(crate) net: SharedNet,
-    pub(crate) blocks: Blocks,
-    pub(crate) trace: Trace,
-    pub(crate) next_value: Value,
-    /// Writes without an answer: when they cannot happen any more.
-    pub(crate) abandoned: Vec<(Instant, Io)>,
-    pub(crate) completed: u64,
-    pub(crate) octets: u64,
-}
-
-impl Shared {
-    pub(crate) fn note(&mut self, what: &'static str, numbers: [u64; 4]) {
-        let at = self.now.saturating_duration_since(self.base).as_nanos();
-        self.trace.note(u64::try_from(at).unwrap_or(u64::MAX), what, numbers);
-    }
-    /// Writes whose time is over did not happen, or did before now.
-    pub(crate) fn expire_abandoned(&mut self) -> Result<(), Violation> {
-        let now = self.now;
-        let (over, kept): (Vec<_>, Vec<_>) =
-            self.abandoned.drain(..).partition(|(until, _)| *until <= now);
-        self.abandoned = kept;
-        for (_, io) in over {
-            let end = self.blocks.tick();
-            io.end(&mut self.blocks, end, Outcome::Failed)?;
-        }
-        Ok(())
-    }
-}
-
-/// What a command does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum What {
-    Nvm(IoOp),
-    Deallocate,
-}
-
-/// An outstanding command.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Io {
-    what: What,
-    lba: u64,
-    count: u32,
-    slot: Slot,
-    value: Value,
-    start: u64,
-}
-
-impl Io {
-    fn changes(&self) -> bool {
-        matches!(
-            self.what,
-            What::Nvm(IoOp::Write | IoOp::WriteDurable | IoOp::WriteZeroes) | What::Deallocate
-        )
-    }
-    fn lbas(&self) -> std::ops::Range<u64> {
-        self.lba..self.lba + u64::from(self.count)
-    }
-    fn end(&self, blocks: &mut Blocks, end: u64, outcome: Outcome) -> Result<(), Violation> {
-        if !self.changes() {
-            return Ok(());
-        }
-        let is_durable = self.what == What::Nvm(IoOp::WriteDurable);
-        self.lbas().try_for_each(|lba| blocks.end(lba, self.start, end, outcome, is_durable))
-    }
-    fn repeats(&self, blocks: &mut Blocks) {
-        if self.changes() {
-            self.lbas().for_each(|lba| blocks.repeats(lba, self.start));
-        }
-    }
-}
 
 /// One host.
 pub(crate) struct HostActor {
@@ -351,11 +276,10 @@ impl HostActor {
                 // A read that brings nothing must not look like one that did.
                 octets.fill(0xee);
                 self.arena.write(io.slot, octets);
-                return self.arena.thaw(io.slot);
+                self.arena.thaw(io.slot, octets.len());
             }
             What::Nvm(IoOp::Flush | IoOp::WriteZeroes | IoOp::Verify) => {}
         }
-        self.arena.freeze(io.slot);
     }
 
     fn command(&self, shared: &Shared, tag: u64, io: &Io) -> initiator::Command {
@@ -442,50 +366,5 @@ fn whole(lba: u64, block: &[u8]) -> Result<Value, Violation> {
             let detail = format!("block {lba}: begins with {first:#x}, not so from octet {offset}");
             Err(Violation::new("a logical block is never read torn", detail))
         }
-    }
-}
-
-/// A status that the planned faults explain.
-fn is_expected(plan: &Plan, io: &Io, status: Status) -> bool {
-    if status.is(Status::COMPARE_FAILURE) {
-        return io.what == What::Nvm(IoOp::Compare);
-    }
-    let medium = [Status::WRITE_FAULT, Status::UNRECOVERED_READ, Status::INTERNAL_ERROR];
-    let path = [Status::ABORT_REQUESTED, Status::DATA_TRANSFER_ERROR];
-    !plan.disk.faults.is_empty() && medium.iter().any(|known| status.is(*known))
-        || !plan.is_clean() && path.iter().any(|known| status.is(*known))
-}
-
-fn draw_what(r: &mut Random, mix: &Mix) -> What {
-    let weighted = [
-        (mix.read, What::Nvm(IoOp::Read)),
-        (mix.write, What::Nvm(IoOp::Write)),
-        (mix.durable, What::Nvm(IoOp::WriteDurable)),
-        (mix.flush, What::Nvm(IoOp::Flush)),
-        (mix.zeroes, What::Nvm(IoOp::WriteZeroes)),
-        (mix.deallocate, What::Deallocate),
-        (mix.compare, What::Nvm(IoOp::Compare)),
-        (mix.verify, What::Nvm(IoOp::Verify)),
-    ];
-    let mut left = r.below(weighted.iter().map(|(weight, _)| weight).sum());
-    for (weight, what) in weighted {
-        if left < weight {
-            return what;
-        }
-        left -= weight;
-    }
-    What::Nvm(IoOp::Read)
-}
-
-fn name(what: What) -> &'static str {
-    match what {
-        What::Nvm(IoOp::Read) => "read",
-        What::Nvm(IoOp::Write) => "write",
-        What::Nvm(IoOp::WriteDurable) => "write durably",
-        What::Nvm(IoOp::Flush) => "flush",
-        What::Nvm(IoOp::WriteZeroes) => "write zeroes",
-        What::Nvm(IoOp::Compare) => "compare",
-        What::Nvm(IoOp::Verify) => "verify",
-        What::Deallocate => "deallocate",
     }
 }

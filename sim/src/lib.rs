@@ -9,11 +9,13 @@
 mod check;
 mod disk;
 mod host;
+mod io;
 mod net;
 mod pattern;
 mod plan;
 mod random;
 mod server;
+mod shared;
 mod trace;
 mod world;
 

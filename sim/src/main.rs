@@ -1,6 +1,6 @@
 //! `flexblk-sim`: runs seeds, replays one.
 //!
-//! `flexblk-sim [--seeds N] [--start N] [--mode native|roce|both] [--keep-going] [--expect-violation]`
+//! `flexblk-sim [--seeds N] [--start N] [--mode native|roce|both] [--keep-going] [--expect-violation] [--hashes]`
 //! `flexblk-sim --seed N [--trace] [--mode …]`
 
 use flexblk_sim::{Failure, ModeChoice, Summary};
@@ -15,10 +15,12 @@ struct Args {
     trace: bool,
     keep_going: bool,
     expect_violation: bool,
+    /// One line per seed: two builds, or two machines, can be compared.
+    hashes: bool,
 }
 
 const USAGE: &str = "usage: flexblk-sim [--seeds N] [--start N] [--seed N] [--trace] \
-                     [--mode native|roce|both] [--keep-going] [--expect-violation]";
+                     [--mode native|roce|both] [--keep-going] [--expect-violation] [--hashes]";
 
 fn main() -> ExitCode {
     match parse(std::env::args().skip(1)) {
@@ -38,6 +40,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
         trace: false,
         keep_going: false,
         expect_violation: false,
+        hashes: false,
     };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value"));
@@ -48,6 +51,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
             "--seed" => (args.start, args.seeds) = (number(value()?)?, 1),
             "--trace" => args.trace = true,
             "--keep-going" => args.keep_going = true,
+            "--hashes" => args.hashes = true,
             "--expect-violation" => args.expect_violation = true,
             "--mode" => {
                 args.mode = match value()?.as_str() {
@@ -103,7 +107,12 @@ fn run(args: &Args) -> ExitCode {
     let (mut totals, mut told) = (Totals::default(), begun);
     for seed in args.start..args.start.saturating_add(args.seeds) {
         match run_one(seed, args, begun) {
-            Ok(summary) => totals.add(&summary),
+            Ok(summary) => {
+                totals.add(&summary);
+                if args.hashes {
+                    println!("seed {seed}: {:016x}", summary.hash);
+                }
+            }
             Err(failure) if args.keep_going => {
                 totals.violations += 1;
                 println!("seed {seed}: VIOLATION: {failure}");

@@ -128,6 +128,13 @@ impl Plan {
     pub(crate) fn is_clean(&self) -> bool {
         self.faults == Faults::default() && self.misfortunes.is_empty()
     }
+    /// No transport of this run sends again without an answer for less than this.
+    pub(crate) fn shortest_timer(&self) -> Duration {
+        if self.hosts.iter().any(|host| host.mode == Mode::Native) {
+            return Duration::from_micros(500);
+        }
+        Duration::from_nanos(4096 << self.ack_timeout)
+    }
     /// An endpoint of this run.
     pub(crate) fn endpoint(&self, mode: Mode, seed: u64) -> EndpointConfig {
         EndpointConfig {

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod builds;
 mod demo;
 mod e2e;
 mod headers;

@@ -2,14 +2,19 @@
 
 use std::time::Instant;
 
+use crate::builds;
 use crate::e2e;
 use crate::shell::{Outcome, cargo, run, say};
 
 /// Name and cargo words of each step. A failed step does not hide what the next ones find.
-const STEPS: [(&str, &[&str]); 4] = [
+const STEPS: [(&str, &[&str]); 5] = [
     ("format", &["fmt", "--all", "--", "--check"]),
     ("lints", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     ("unit, property, simulation and tree tests", &["test", "--locked", "--workspace"]),
+    (
+        "unit tests of the transport as it is released",
+        &["test", "--locked", "--release", "-p", "flexblk-netstack", "--lib"],
+    ),
     ("release build", &["build", "--locked", "--release", "-p", "flexblk", "-p", "flexblk-fio"]),
 ];
 
@@ -26,6 +31,13 @@ pub(crate) fn run_all() -> Outcome {
         }
         timings.push(format!("{name} {} s", begun.elapsed().as_secs()));
     }
+    let begun = Instant::now();
+    say("debug and release builds agree on seeds of the simulator");
+    if let Err(reason) = builds::agree() {
+        eprintln!("xtask: {reason}");
+        failed.push("builds agree".to_owned());
+    }
+    timings.push(format!("builds agree {} s", begun.elapsed().as_secs()));
     let begun = Instant::now();
     let tally = e2e::run_scripts()?;
     timings.push(format!("end to end {} s", begun.elapsed().as_secs()));

@@ -83,7 +83,9 @@ impl<F: Fabric> Host<F> {
         };
         let aborts = self.aborts.iter().map(|abort| abort.until).min();
         let retry = self.recovery.retry_at.filter(|_| down);
-        [retry, self.recovery.attempt_until, fail, ready, aborts].into_iter().flatten().min()
+        let connects = matches!(self.phase, Phase::Bringup(_));
+        let attempt = self.recovery.attempt_until.filter(|_| connects);
+        [retry, attempt, fail, ready, aborts].into_iter().flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -253,3 +255,7 @@ impl<F: Fabric> Host<F> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "recovery_tests.rs"]
+mod tests;

@@ -86,6 +86,7 @@ pub(crate) struct Net {
     faults: Faults,
     ports: Vec<Port>,
     injected: Injected,
+    slowest: Duration,
     burst_left: u64,
     sequence: u64,
     is_verbose: bool,
@@ -113,6 +114,7 @@ struct Packet {
     ip_id: u16,
     is_changed: bool,
     has_icrc: bool,
+    sent: Instant,
 }
 
 /// A packet as its sender handed it over.
@@ -136,6 +138,7 @@ impl Net {
             faults: Faults::default(),
             ports: Vec::new(),
             injected: Injected::default(),
+            slowest: Duration::ZERO,
             burst_left: 0,
             sequence: 0,
             is_verbose,
@@ -168,6 +171,11 @@ impl Net {
     #[must_use]
     pub(crate) fn injected(&self) -> Injected {
         self.injected
+    }
+    /// Longest time from a packet's sending to its receiver's look at it so far.
+    #[must_use]
+    pub(crate) fn slowest(&self) -> Duration {
+        self.slowest
     }
     /// When the next packet arrives at a port.
     #[must_use]
@@ -232,8 +240,8 @@ impl Net {
         let ecn = if self.random.happens(self.faults.mark_ppm) { 3 } else { 2 };
         let due = leaves + self.speed.latency + self.up_to(self.faults.jitter);
         self.sequence += 1;
-        let (sequence, from) = (self.sequence, self.ports[from].addr);
-        let packet = Packet { due, sequence, octets, from, ecn, ip_id, is_changed, has_icrc };
+        let (sequence, from, sent) = (self.sequence, self.ports[from].addr, self.now);
+        let packet = Packet { due, sequence, octets, from, ecn, ip_id, is_changed, has_icrc, sent };
         self.ports[to].inbox.push(Reverse(packet));
     }
 
@@ -263,6 +271,7 @@ impl Net {
             }
             let Reverse(packet) = port.inbox.pop()?;
             let (addr, from) = (port.addr, packet.from);
+            self.slowest = self.slowest.max(self.now.saturating_duration_since(packet.sent));
             let path = crc::Path { from, to: addr, ip_id: packet.ip_id };
             if packet.is_changed && packet.has_icrc && !crc::is_intact(path, &packet.octets) {
                 self.injected.caught += 1;

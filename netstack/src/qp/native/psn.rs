@@ -48,7 +48,9 @@ impl Bits {
         let (word, bit) = (&mut self.words[slot / 64], 1 << (slot % 64));
         let fresh = *word & bit == 0;
         *word |= bit;
-        self.count += u32::from(fresh);
+        if fresh {
+            self.count += 1;
+        }
         fresh
     }
     /// Clears the bit; true if it was set.
@@ -57,7 +59,9 @@ impl Bits {
         let (word, bit) = (&mut self.words[slot / 64], 1 << (slot % 64));
         let was = *word & bit != 0;
         *word &= !bit;
-        self.count -= u32::from(was);
+        if was {
+            self.count -= 1;
+        }
         was
     }
     /// Bits that are set.
