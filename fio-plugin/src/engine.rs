@@ -191,6 +191,10 @@ impl Engine {
         loop {
             self.now = Instant::now();
             let progress = self.turn();
+            if progress {
+                // fio comes back after a while of its own: that was no waiting.
+                self.waiter.refresh();
+            }
             let enough = self.done.len() >= min || self.in_flight() == 0;
             if enough || until.is_some_and(|until| self.now >= until) {
                 return Ok(());

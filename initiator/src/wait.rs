@@ -27,13 +27,26 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 pub struct Waiter {
     mode: PollMode,
     quiet_since: Option<Instant>,
+    sleeps: u64,
 }
 
 impl Waiter {
     /// A waiter of this mode.
     #[must_use]
     pub fn new(mode: PollMode) -> Waiter {
-        Waiter { mode, quiet_since: None }
+        Waiter { mode, quiet_since: None, sleeps: 0 }
+    }
+
+    /// Something happened: the whole budget is there again. For callers that go elsewhere between
+    /// turns without [`Waiter::idle`].
+    pub fn refresh(&mut self) {
+        self.quiet_since = None;
+    }
+
+    /// System calls made to sleep.
+    #[must_use]
+    pub fn sleeps(&self) -> u64 {
+        self.sleeps
     }
 
     /// After a turn: `progress` says whether anything happened in it. May sleep, at most until
@@ -66,6 +79,7 @@ impl Waiter {
             std::hint::spin_loop();
             return;
         }
+        self.sleeps += 1;
         let left = deadline.map_or(SLEEP_MAX, |at| at.saturating_duration_since(now));
         let left = left.min(SLEEP_MAX);
         let Some(fd) = fabric.fd() else {

@@ -22,8 +22,16 @@ impl DmaBuf {
     /// Panics if out of bounds.
     #[must_use]
     pub fn new(region: &Region, region_index: u32, offset: usize, len: usize) -> DmaBuf {
+        DmaBuf::of(region.clone(), region_index, offset, len)
+    }
+    /// The same with a handle of the region that the buffer keeps.
+    #[inline]
+    pub(crate) fn of(region: Region, region_index: u32, offset: usize, len: usize) -> DmaBuf {
         region.check(offset, len);
-        DmaBuf { region: region.clone(), region_index, offset, len }
+        DmaBuf { region, region_index, offset, len }
+    }
+    pub(crate) fn into_region(self) -> Region {
+        self.region
     }
     /// Length in octets.
     #[must_use]
@@ -66,6 +74,15 @@ impl DmaBuf {
     pub fn write(&mut self, at: usize, from: &[u8]) {
         assert!(at.checked_add(from.len()).is_some_and(|end| end <= self.len), "beyond the buffer");
         self.region.write(self.offset + at, from);
+    }
+    /// The same; in a streaming region others see it after [`crate::settle`]: for many in a row.
+    pub fn place(&mut self, at: usize, from: &[u8]) {
+        assert!(at.checked_add(from.len()).is_some_and(|end| end <= self.len), "beyond the buffer");
+        self.region.place(self.offset + at, from);
+    }
+    /// Places `len` octets of `region` from `offset` at the start. Panics if out of bounds.
+    pub fn place_from(&mut self, region: &Region, offset: usize, len: usize) {
+        self.place(0, DmaBuf::new(region, 0, offset, len).bytes());
     }
     /// Sets all octets to `value`.
     pub fn fill(&mut self, value: u8) {

@@ -9,15 +9,17 @@
 //! through a key that was invalidated. This crate is the only one that turns a key into a pointer.
 
 mod buffer;
+mod cache;
 mod key;
+mod lender;
 mod pool;
 mod region;
 mod registry;
-mod streaming;
 
 pub use buffer::DmaBuf;
+pub use cache::settle;
 pub use key::{Access, Lkey, Rkey};
+pub use lender::Lender;
 pub use pool::BufferPool;
 pub use region::Region;
 pub use registry::{AccessError, Mr, Registry, RegistryFull, Sge, Span};
-pub use streaming::settle;

@@ -1,13 +1,12 @@
 //! Equal buffers cut from one region.
 
-use crate::{DmaBuf, Region};
+use crate::{DmaBuf, Lender, Region};
 use std::io;
 
 /// A fixed number of equal buffers in one region, handed out last-in-first-out so that the warm
 /// one is used again. Capacity is fixed at the start: `get` says `None`, it never allocates.
 pub struct BufferPool {
-    region: Region,
-    region_index: u32,
+    lender: Lender,
     buffer_bytes: usize,
     free: Vec<u32>,
     count: usize,
@@ -22,8 +21,7 @@ impl BufferPool {
         let total = buffer_bytes.checked_mul(count as usize).ok_or(io::ErrorKind::InvalidInput)?;
         let region = Region::allocate(total)?;
         Ok(BufferPool {
-            region,
-            region_index,
+            lender: Lender::new(region, region_index, count as usize),
             buffer_bytes,
             free: (0..count).rev().collect(),
             count: count as usize,
@@ -32,7 +30,7 @@ impl BufferPool {
     /// The region that holds every buffer, to be registered once.
     #[must_use]
     pub fn region(&self) -> &Region {
-        &self.region
+        self.lender.region()
     }
     /// Buffers not handed out.
     #[must_use]
@@ -55,13 +53,13 @@ impl BufferPool {
             return None;
         }
         let index = self.free.pop()? as usize;
-        Some(DmaBuf::new(&self.region, self.region_index, index * self.buffer_bytes, len))
+        Some(self.lender.lend(index * self.buffer_bytes, len))
     }
     /// Takes a buffer back. Panics if it is not one of this pool's (a caller bug).
     pub fn put(&mut self, buffer: DmaBuf) {
-        assert!(buffer.region().is_same(&self.region), "buffer of another pool");
         assert!(self.free.len() < self.count, "more buffers returned than handed out");
         let index = buffer.offset() / self.buffer_bytes;
+        self.lender.take_back(buffer);
         #[expect(clippy::cast_possible_truncation, reason = "below count, a u32")]
         self.free.push(index as u32);
     }

@@ -1,6 +1,6 @@
 //! A contiguous piece of memory that stays mapped as long as anybody holds it.
 
-use crate::streaming;
+use crate::cache;
 use std::any::Any;
 use std::io;
 use std::ptr::NonNull;
@@ -143,15 +143,21 @@ impl Region {
     }
     /// Copies octets in, at `offset`. Panics if out of bounds.
     pub fn write(&self, offset: usize, from: &[u8]) {
+        self.place(offset, from);
+        if self.inner.streaming {
+            cache::settle();
+        }
+    }
+    /// The same; in a streaming region others see it after [`cache::settle`].
+    pub(crate) fn place(&self, offset: usize, from: &[u8]) {
         self.check(offset, from.len());
+        let to = self.as_ptr(offset);
         if self.inner.streaming {
             // SAFETY: bounds checked; writable by construction.
-            unsafe { streaming::copy(from.as_ptr(), self.as_ptr(offset), from.len()) };
-            return streaming::settle();
-        }
-        // SAFETY: bounds checked; writable by construction.
-        unsafe {
-            std::ptr::copy_nonoverlapping(from.as_ptr(), self.as_ptr(offset), from.len());
+            unsafe { cache::copy(from.as_ptr(), to, from.len()) };
+        } else {
+            // SAFETY: as above.
+            unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
         }
     }
     /// Sets `len` octets from `offset` to `value`. Panics if out of bounds.

@@ -3,7 +3,7 @@
 //! Source: IBTA 1.4, "Memory Management"; the key octet rule follows what Linux drivers do at each
 //! fast registration (the low octet of the key increments).
 
-use crate::{Access, Lkey, Region, Rkey, streaming};
+use crate::{Access, Lkey, Region, Rkey, cache};
 
 /// One scatter/gather element: `length` octets from `addr`, reachable through `lkey`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,6 +73,8 @@ pub struct Span<'r> {
     ptr: *mut u8,
     len: usize,
     streaming: bool,
+    /// Where it was named, if its octets may wait in the receive ring.
+    held_back: Option<Sge>,
     _table: std::marker::PhantomData<&'r Registry>,
 }
 
@@ -92,13 +94,19 @@ impl Span<'_> {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+    /// The element that names this span, if octets for it may stay in the receive ring for a while
+    /// (see [`Registry::hold_back`]).
+    #[must_use]
+    pub fn held_back(&self) -> Option<Sge> {
+        self.held_back
+    }
     /// Copies `from` into the span's start. Panics if longer than the span. In a streaming region
     /// others see it after [`crate::settle`].
     pub fn write(&self, from: &[u8]) {
         assert!(from.len() <= self.len, "{} octets into a span of {}", from.len(), self.len);
         if self.streaming {
             // SAFETY: as below.
-            return unsafe { streaming::copy(from.as_ptr(), self.ptr, from.len()) };
+            return unsafe { cache::copy(from.as_ptr(), self.ptr, from.len()) };
         }
         // SAFETY: the span was checked against a live registration whose region the table holds.
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.ptr, from.len()) };
@@ -113,15 +121,8 @@ impl Span<'_> {
     /// the rest: asking for all of a 4-KiB block waits for the 10 to 16 fills that a core can have
     /// under way (measured: 9 % less throughput of 4-KiB reads).
     pub fn prefetch(&self) {
-        const LINES: usize = 8;
-        #[cfg(target_arch = "x86_64")]
-        for line in (0..self.len).step_by(64).take(LINES) {
-            // SAFETY: prefetch does not fault; the address is inside the span.
-            unsafe {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T0>(self.ptr.add(line).cast());
-            }
-        }
+        const BYTES: usize = 8 * 64;
+        cache::prefetch(self.ptr, self.len.min(BYTES));
     }
 }
 
@@ -131,6 +132,7 @@ struct Slot {
     iova: u64,
     len: u64,
     streaming: bool,
+    held_back: bool,
     access: Access,
     key: u32,
     valid: bool,
@@ -193,6 +195,7 @@ impl Registry {
             iova,
             len: len as u64,
             streaming: region.is_streaming(),
+            held_back: false,
             access,
             key: (key & !0xff) | (old_octet.wrapping_add(1) & 0xff),
             valid: true,
@@ -210,6 +213,20 @@ impl Registry {
         *slot = Slot { key: slot.key, ..Slot::empty() };
         #[expect(clippy::cast_possible_truncation, reason = "below capacity, at most 65,536")]
         self.free.push(index as u32);
+        Ok(())
+    }
+
+    /// Octets that land in this registration may stay in the receive ring until somebody says where
+    /// they finally belong: its user reads them through the NIC only.
+    ///
+    /// Errors: `BadKey` if it is not one.
+    pub fn hold_back(&mut self, lkey: Lkey) -> Result<(), AccessError> {
+        let index = self.index_of(lkey.0);
+        let slot = &mut self.slots[index];
+        if slot.region.is_none() || slot.key != lkey.0 {
+            return Err(AccessError::BadKey);
+        }
+        slot.held_back = true;
         Ok(())
     }
 
@@ -313,7 +330,10 @@ impl Registry {
         let ptr = unsafe { slot.ptr.add(offset as usize) };
         #[expect(clippy::cast_possible_truncation, reason = "within a mapped region")]
         let len = len as usize;
-        Ok(Span { ptr, len, streaming: slot.streaming, _table: std::marker::PhantomData })
+        let sge = || Sge { addr, length: u32::try_from(len).unwrap_or(u32::MAX), lkey: Lkey(key) };
+        let held_back = slot.held_back.then(sge);
+        let (streaming, _table) = (slot.streaming, std::marker::PhantomData);
+        Ok(Span { ptr, len, streaming, held_back, _table })
     }
 
     #[inline]
@@ -342,6 +362,7 @@ impl Slot {
             iova: 0,
             len: 0,
             streaming: false,
+            held_back: false,
             access: Access::LOCAL_READ,
             key: 0,
             valid: false,

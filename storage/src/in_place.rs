@@ -4,7 +4,7 @@ use crate::lock::{Locks, Mode};
 use crate::slab::Slab;
 use crate::staging::Staging;
 use crate::{BlockRange, DiskStatus, Done, Durability, Full, Op, Purpose, Request, Tag};
-use ::memory::{DmaBuf, Region};
+use ::memory::{DmaBuf, Lender, Region};
 use std::collections::VecDeque;
 use std::io;
 
@@ -38,6 +38,7 @@ struct Zeroing {
 pub(crate) struct InPlace {
     block_bytes: u32,
     regions: Vec<Region>,
+    blocks: Lender,
     locks: Locks,
     staging: Staging,
     waiting: Slab<Request>,
@@ -63,8 +64,10 @@ impl InPlace {
         let capacity = depth as usize;
         let staging = Staging::new(BLOCKS + 1, capacity)?;
         let block_count = blocks.len() as u64 / u64::from(block_bytes);
+        let lender = Lender::new(blocks.clone(), BLOCKS, capacity);
         Ok(InPlace {
             block_bytes,
+            blocks: lender,
             regions: std::iter::once(blocks).chain(staging.regions()).collect(),
             locks: Locks::new(block_count, capacity),
             staging,
@@ -144,6 +147,7 @@ impl InPlace {
             let range = self.range_of(&buffer);
             // Nobody reads what is held alone, so the range itself tells how it is held.
             let mode = self.locks.mode_of(range);
+            self.blocks.take_back(buffer);
             self.locks.unlock(range, mode);
             self.settle();
         } else if let Some((id, buffer)) = self.staging.put(buffer) {
@@ -218,7 +222,9 @@ impl InPlace {
 
     fn compare(&mut self, tag: Tag, range: BlockRange, data: Option<DmaBuf>) {
         let data = self.expect_data(range, data);
-        let equal = self.own(range).bytes() == data.bytes();
+        let own = self.own(range);
+        let equal = own.bytes() == data.bytes();
+        self.blocks.take_back(own);
         self.locks.unlock(range, Mode::Shared);
         self.release(data);
         self.finish(tag, if equal { DiskStatus::Good } else { DiskStatus::CompareFailed }, None);
@@ -227,6 +233,7 @@ impl InPlace {
     fn finish_in_place(&mut self, request: Request, range: BlockRange) {
         let data = self.expect_data(range, request.buffer);
         assert!(self.range_of(&data) == range, "in-place write of blocks that were not prepared");
+        self.blocks.take_back(data);
         self.locks.unlock(range, Mode::Exclusive);
         let Op::Write(_, durability) = request.op else { panic!("not a write") };
         self.finish_write(request.tag, range, durability);
@@ -289,9 +296,9 @@ impl InPlace {
     }
 
     #[inline]
-    fn own(&self, range: BlockRange) -> DmaBuf {
+    fn own(&mut self, range: BlockRange) -> DmaBuf {
         let (offset, len) = self.octets(range);
-        DmaBuf::new(&self.regions[BLOCKS as usize], BLOCKS, offset, len)
+        self.blocks.lend(offset, len)
     }
 
     fn step_blocks(&self) -> u32 {

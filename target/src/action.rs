@@ -16,6 +16,17 @@ pub(crate) enum Action {
         /// What; its tag was made by [`crate::queue::disk_tag`].
         request: Request,
     },
+    /// Copy in-capsule data into the request's buffer, then give the request to a disk.
+    SubmitLanded {
+        /// Which disk.
+        disk: DiskIndex,
+        /// What, with a buffer of the same length.
+        request: Request,
+        /// Queue whose capsule it was, by its place in the reactor.
+        queue: u32,
+        /// Where in the capsule.
+        landed: InCapsule,
+    },
     /// Give a buffer back to its disk.
     Release {
         /// Which disk.
@@ -37,6 +48,17 @@ pub(crate) enum Action {
         /// Queue, by its place in the reactor.
         queue: u32,
     },
+}
+
+/// Data in a capsule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InCapsule {
+    /// Receive in which it landed, not posted again before the action is done.
+    pub(crate) recv: u16,
+    /// First octet behind the command.
+    pub(crate) offset: usize,
+    /// Octets.
+    pub(crate) len: usize,
 }
 
 /// Actions in order. Kept from turn to turn, so that it stops growing.

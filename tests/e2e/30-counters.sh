@@ -1,21 +1,49 @@
 #!/usr/bin/env bash
-# timeout: 60
-# What the data path promises: no copy of payload on the way out, one on the way in.
+# timeout: 90
+# What the data path promises, at both ends, reads and writes: no copy of payload on the way out, one on the way in,
+# and at depth 32 a system call for four I/Os at most, those that only look or sleep included.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
 nqn=nqn.2026-11.io.flexblk:e2e
-serve -n $nqn mem:64MiB
-target="trtype=rdma traddr=127.0.0.1 subnqn=$nqn ns=1"
-for rw in randread randwrite; do
-    "$FLEXBLK" bench "$target" --rw $rw --bs 4k --iodepth 32 --time 2 -o json > "$SCRATCH/$rw.json"
+addr=127.0.30.1
+
+# value NAME: of the client's report. count NAME: of the server's, told when it ends.
+value() { sed -n "s/.*\"$1\": \([0-9.]*\),*/\1/p" "$SCRATCH/report.json"; }
+count() { sed 's/\x1b\[[0-9;]*m//g' "$SCRATCH/serve.log" | sed -n "s/.*name=\"$1\" count=\([0-9]*\).*/\1/p"; }
+# holds WHAT EXPRESSION: an awk condition.
+holds() { awk "BEGIN { exit !($2) }" || fail "$rw, $mode: $1: $2"; }
+
+# run MODE RW: one load on a target of its own, whose counters it leaves behind.
+run() {
+    mode=$1 rw=$2
+    FLEXBLK_LOG=info serve -a $addr -n $nqn mem:64MiB
+    "$FLEXBLK" bench "trtype=rdma traddr=$addr subnqn=$nqn ns=1 mode=$mode" --rw "$rw" --bs 4k --iodepth 32 --time 2 \
+        --ramp 0.2 -o json > "$SCRATCH/report.json"
+    stop_server
+    bytes=$(($(count target.io_commands) * 4096))
+}
+
+for mode in native roce; do
+    run $mode randread
+    holds "copies per octet that the target sent" "$(count link.tx_copied_bytes) == 0"
+    holds "copies per octet that the host received" "$(value rx_placed_per_byte) >= 1 && $(value rx_placed_per_byte) < 1.02"
+    run $mode randwrite
+    holds "copies per octet that the host sent" "$(value tx_copies_per_byte) == 0"
+    copied="($(count dpa.placed_bytes) + $(count target.incapsule_copied_bytes)) / $bytes"
+    holds "copies per octet that the target received" "$copied >= 1 && $copied < 1.03"
 done
-value() { sed -n "s/.*\"$1\": \([0-9.]*\),*/\1/p" "$SCRATCH/$2.json"; }
+
+# A run in which others took the processor says nothing of the program: the best of three counts.
 for rw in randread randwrite; do
-    copies=$(value tx_copies_per_byte $rw)
-    [ "$copies" = 0.0 ] || fail "$rw: $copies copies per octet sent"
-    awk -v n="$(value syscalls_per_io $rw)" 'BEGIN { exit !(n <= 0.25) }' ||
-        fail "$rw: $(value syscalls_per_io $rw) system calls per I/O"
+    best_host=9 best_target=9
+    for _ in 1 2 3; do
+        run native $rw
+        calls="$(count link.tx_syscalls) + $(count link.rx_syscalls) + $(count target.sleeps)"
+        best_host=$(awk "BEGIN { n = $(value syscalls_per_io); print n < $best_host ? n : $best_host }")
+        best_target=$(awk "BEGIN { n = ($calls) / $(count target.io_commands); print n < $best_target ? n : $best_target }")
+        awk "BEGIN { exit !($best_host <= 0.25 && $best_target <= 0.25) }" && break
+    done
+    echo "$rw x32: system calls per I/O: host $best_host, target $best_target"
+    holds "system calls per I/O at the host" "$best_host <= 0.25"
+    holds "system calls per I/O at the target" "$best_target <= 0.25"
 done
-awk -v n="$(value rx_placed_per_byte randread)" 'BEGIN { exit !(n >= 1 && n < 1.02) }' ||
-    fail "$(value rx_placed_per_byte randread) copies per octet received"
-stop_server

@@ -126,7 +126,7 @@ impl<'a, F: Fabric> Job<'a, F> {
             now = Instant::now();
             if self.stage == Stage::Ramp && now >= measure_from {
                 self.stage = Stage::Measuring;
-                counters = self.counters();
+                counters = self.counters(waiter);
             }
             for completion in done.drain(..) {
                 outstanding -= 1;
@@ -141,7 +141,7 @@ impl<'a, F: Fabric> Job<'a, F> {
                 self.host.kick(now);
             }
             if self.stage == Stage::Measuring && now >= end {
-                self.stop_measuring(now - measure_from, &counters);
+                self.stop_measuring(now - measure_from, &counters, waiter);
             }
             if now - told > Duration::from_millis(500) {
                 told = now;
@@ -154,15 +154,20 @@ impl<'a, F: Fabric> Job<'a, F> {
             waiter.idle(self.host.fabric(), progressed, now, deadline);
         }
         if self.stage == Stage::Measuring {
-            self.stop_measuring(now - measure_from, &counters);
+            self.stop_measuring(now - measure_from, &counters, waiter);
         }
         Ok(())
     }
 
-    fn stop_measuring(&mut self, time: Duration, before: &BTreeMap<&'static str, u64>) {
+    fn stop_measuring(
+        &mut self,
+        time: Duration,
+        before: &BTreeMap<&'static str, u64>,
+        waiter: &Waiter,
+    ) {
         self.stage = Stage::Over;
         self.report.time = time.max(Duration::from_nanos(1));
-        self.report.counters = growth(before, &self.counters());
+        self.report.counters = growth(before, &self.counters(waiter));
     }
 
     fn start(&mut self, now: Instant, slot: usize) -> io::Result<()> {
@@ -261,8 +266,8 @@ impl<'a, F: Fabric> Job<'a, F> {
         }
     }
 
-    fn counters(&self) -> BTreeMap<&'static str, u64> {
-        let mut all = BTreeMap::new();
+    fn counters(&self, waiter: &Waiter) -> BTreeMap<&'static str, u64> {
+        let mut all = BTreeMap::from([("host.sleeps", waiter.sleeps())]);
         self.host.fabric().counters(&mut |name, count| {
             all.insert(name, count);
         });

@@ -96,9 +96,9 @@ impl Report {
 /// Ratios that the counters are for.
 fn derive(counters: &mut BTreeMap<String, f64>, ios: u64, bytes: u64) {
     let get = |name: &str| counters.get(name).copied().unwrap_or(0.0);
-    // A look at a socket that finds nothing is waiting, not work: reported apart.
+    // All of them, also looks at a socket that found nothing, and sleeps.
     let empty = get("link.rx_empty_syscalls");
-    let syscalls = get("link.tx_syscalls") + get("link.rx_syscalls") - empty;
+    let syscalls = get("link.tx_syscalls") + get("link.rx_syscalls") + get("host.sleeps");
     let tx_copied = get("link.tx_copied_bytes");
     let rx_copied = get("dpa.placed_bytes");
     if ios > 0 {

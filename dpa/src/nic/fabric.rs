@@ -2,10 +2,10 @@
 
 use super::Nic;
 use crate::engine::{Message, Offload};
-use memory::{Access, Mr, Region, RegistryFull};
+use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
 use netstack::endpoint::ConnEvent;
 use netstack::fabric::{
-    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work, WorkOp,
+    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle, Work, WorkOp,
 };
 use netstack::link::Link;
 use std::net::SocketAddr;
@@ -32,6 +32,22 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
     fn deregister(&mut self, mr: &Mr) {
         // Unknown keys are ignored by contract.
         let _ = self.endpoint.memory().deregister(mr.lkey);
+    }
+    fn hold_back(&mut self, mr: &Mr) {
+        // An unknown key holds nothing back.
+        let _ = self.endpoint.memory().hold_back(mr.lkey);
+    }
+    fn copy_landed(&mut self, from: &Landed<'_>, into: &mut DmaBuf) -> u64 {
+        let addr = from.region.addr() + from.offset as u64;
+        if self.placer.place_held(&self.ring, addr, from.len as u64, into) {
+            return 0;
+        }
+        self.settle();
+        into.place_from(from.region, from.offset, from.len);
+        from.len as u64
+    }
+    fn settle_landed(&mut self) {
+        self.settle();
     }
     fn listen(&mut self, port: u16) {
         self.endpoint.listen(port);

@@ -98,6 +98,7 @@ impl<L: Link, O: Offload> Nic<L, O> {
         if !self.pace.is_due(now) {
             return;
         }
+        self.settle();
         if let Err(error) = self.link.rx_burst(&mut self.ring) {
             self.link_failed(error);
             return;
@@ -105,14 +106,25 @@ impl<L: Link, O: Offload> Nic<L, O> {
         self.pace.looked(now, self.ring.packets().len());
         for packet in self.ring.packets() {
             let octets = self.ring.octets(packet);
+            self.placer.begin_packet(*packet, octets);
             if !O::IDLE {
                 self.placer.begin(destination(octets));
             }
             self.endpoint.handle_packet(now, packet.from, packet.ecn, octets, &mut self.placer);
         }
-        self.ring.recycle();
+        if self.placer.is_settled() {
+            self.ring.recycle();
+        }
         // What was placed past the cache is visible before anybody hears of it.
         memory::settle();
+    }
+
+    /// Nothing waits in the ring any more, and it is free.
+    fn settle(&mut self) {
+        if !self.placer.is_settled() {
+            self.placer.settle(&self.ring, self.endpoint.memory_ref());
+            self.ring.recycle();
+        }
     }
 
     /// Runs timers that are due.

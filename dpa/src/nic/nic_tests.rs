@@ -275,3 +275,6 @@ fn senseless_work_is_answered() {
     host.turn();
     assert_eq!(host.done(6), None, "an unknown connection takes work silently");
 }
+
+#[path = "held_tests.rs"]
+mod held;

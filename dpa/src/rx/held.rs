@@ -37,10 +37,17 @@ impl Held {
     pub(crate) fn pop(&mut self) -> Option<Piece> {
         self.pieces.pop_front()
     }
-    /// Whether the pieces inside `addr..addr + len` are all of it.
+    /// Whether the pieces inside `addr..addr + len` are all of it. Mostly the oldest alone is: data
+    /// is asked for in the order in which it came.
     pub(crate) fn covers(&self, addr: u64, len: u64) -> bool {
-        let inside = self.pieces.iter().filter(|piece| piece.is_inside(addr, len));
-        inside.map(|piece| u64::from(piece.to.length)).sum::<u64>() == len
+        let mut found = 0;
+        for piece in self.pieces.iter().filter(|piece| piece.is_inside(addr, len)) {
+            found += u64::from(piece.to.length);
+            if found == len {
+                return true;
+            }
+        }
+        false
     }
     /// Takes one piece inside `addr..addr + len`.
     pub(crate) fn take(&mut self, addr: u64, len: u64) -> Option<Piece> {

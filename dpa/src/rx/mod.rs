@@ -4,14 +4,16 @@
 //! copy, and all slots are used again for the next burst. What is posted or connected does not
 //! make the ring larger.
 
+mod held;
 mod pace;
 
 pub(crate) use pace::Pace;
 
 use crate::engine::{Grant, NoOffload, Offload, PACKET_STEPS, Piece, Window};
-use memory::Span;
+use held::Held;
+use memory::{Access, DmaBuf, Registry, Span};
 use netstack::Place;
-use netstack::link::RxRing;
+use netstack::link::{Received, RxRing};
 use verbs::QpNum;
 
 /// Octets of a slot: the longest GRO run, and three lines more so that the first lines of the slots
@@ -43,6 +45,9 @@ pub struct Placer<O = NoOffload> {
     offload: O,
     windows: Vec<Window>,
     qp: QpNum,
+    /// The packet at hand, and the address of its first octet.
+    packet: Option<(Received, usize)>,
+    held: Held,
     counters: PlacerCounters,
 }
 
@@ -50,12 +55,78 @@ impl<O: Offload> Placer<O> {
     /// A placer with a handler that may reach `windows`.
     #[must_use]
     pub fn new(offload: O, windows: Vec<Window>) -> Placer<O> {
-        Placer { offload, windows, qp: QpNum::default(), counters: PlacerCounters::default() }
+        let (packet, held, counters) = (None, Held::default(), PlacerCounters::default());
+        Placer { offload, windows, qp: QpNum::default(), packet, held, counters }
     }
     /// What follows is for this queue pair.
     #[inline]
     pub fn begin(&mut self, qp: QpNum) {
         self.qp = qp;
+    }
+    /// What follows comes from this packet of a ring that stays as it is until
+    /// [`Placer::settle`]: its payload may wait there.
+    #[inline]
+    pub fn begin_packet(&mut self, packet: Received, octets: &[u8]) {
+        self.packet = Some((packet, octets.as_ptr() as usize));
+    }
+    /// No payload waits in the ring.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.held.is_empty()
+    }
+    /// Places what waits where it was meant to land first: the ring can be used again.
+    pub fn settle(&mut self, ring: &RxRing, memory: &Registry) {
+        self.packet = None;
+        while let Some(piece) = self.held.pop() {
+            // A receive whose memory is gone meanwhile wants no octets any more.
+            if let Ok(span) = memory.local(piece.to, Access::LOCAL_WRITE) {
+                self.qp = piece.qp;
+                self.place_now(span, ring.octets(&piece.octets));
+            }
+        }
+    }
+    /// Places what waits for `addr..addr + len` at the start of `into` instead. False: not all of
+    /// it waits.
+    pub fn place_held(&mut self, ring: &RxRing, addr: u64, len: u64, into: &mut DmaBuf) -> bool {
+        if !self.held.covers(addr, len) {
+            return false;
+        }
+        let mut left = len;
+        while left > 0
+            && let Some(piece) = self.held.take(addr, len)
+        {
+            left -= u64::from(piece.to.length);
+            let payload = ring.octets(&piece.octets);
+            self.qp = piece.qp;
+            let at = usize::try_from(piece.to.addr - addr).unwrap_or(usize::MAX);
+            into.place(at, payload);
+            self.placed(into.addr() + at as u64, payload);
+        }
+        true
+    }
+
+    fn place_now(&mut self, span: Span<'_>, payload: &[u8]) {
+        span.write(payload);
+        self.placed(span.as_ptr() as u64, payload);
+    }
+    /// Notes that `payload` was copied to `at`, and shows it to the handler.
+    fn placed(&mut self, at: u64, payload: &[u8]) {
+        self.counters.placed_bytes += payload.len() as u64;
+        self.counters.placed_pieces += 1;
+        if !O::IDLE {
+            let piece = Piece { qp: self.qp, at, payload };
+            let mut grant = Grant::new(PACKET_STEPS, &self.windows);
+            let outcome = self.offload.on_packet(&piece, &mut grant);
+            self.counters.handler_faults += u64::from(outcome.is_err());
+        }
+    }
+    /// Where `payload` lies in the ring.
+    fn in_ring(&self, payload: &[u8]) -> Option<Received> {
+        let (packet, start) = self.packet?;
+        let skip = u32::try_from((payload.as_ptr() as usize).checked_sub(start)?).ok()?;
+        let len = u32::try_from(payload.len()).ok()?;
+        let is_inside = skip <= packet.len && len <= packet.len - skip;
+        is_inside.then_some(Received { offset: packet.offset + skip, len, ..packet })
     }
     /// The handler, to ask for results.
     pub fn offload_mut(&mut self) -> &mut O {
@@ -79,15 +150,12 @@ impl<O: Offload> Placer<O> {
 
 impl<O: Offload> Place for Placer<O> {
     fn place(&mut self, span: Span<'_>, payload: &[u8]) {
-        span.write(payload);
-        self.counters.placed_bytes += payload.len() as u64;
-        self.counters.placed_pieces += 1;
-        if !O::IDLE {
-            let piece = Piece { qp: self.qp, at: span.as_ptr() as u64, payload };
-            let mut grant = Grant::new(PACKET_STEPS, &self.windows);
-            let outcome = self.offload.on_packet(&piece, &mut grant);
-            self.counters.handler_faults += u64::from(outcome.is_err());
+        if let Some(to) = span.held_back()
+            && let Some(octets) = self.in_ring(payload)
+        {
+            return self.held.push(held::Piece { qp: self.qp, to, octets });
         }
+        self.place_now(span, payload);
     }
 }
 

@@ -7,7 +7,7 @@
 
 pub mod loopback;
 
-use memory::{Access, Mr, Region, RegistryFull, Sge};
+use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Sge};
 use std::net::SocketAddr;
 use std::time::Instant;
 use verbs::{Remote, Rkey, WcStatus};
@@ -63,6 +63,17 @@ pub enum WorkOp {
     RdmaRead(Remote),
     /// Land one of the peer's capsules in `local`.
     Recv,
+}
+
+/// Octets that a receive got: a piece of its memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Landed<'r> {
+    /// The memory, as it was registered.
+    pub region: &'r Region,
+    /// First octet.
+    pub offset: usize,
+    /// Octets.
+    pub len: usize,
 }
 
 /// One piece of work on a connection. Done in posting order as RC orders it.
@@ -191,6 +202,20 @@ pub trait Fabric {
     fn register(&mut self, region: &Region, access: Access) -> Result<Mr, RegistryFull>;
     /// Ends a registration. Unknown keys are ignored.
     fn deregister(&mut self, mr: &Mr);
+    /// Lets octets that land in `mr` stay where they arrived until the next `poll`. From here on
+    /// they are read through [`Fabric::copy_landed`] only, or from `mr` after
+    /// [`Fabric::settle_landed`]. Without effect where nothing can stay.
+    fn hold_back(&mut self, _mr: &Mr) {}
+    /// Copies what landed `from` there (memory of [`Fabric::hold_back`]) to the start of `into`:
+    /// from where it arrived, if it is still there, so that it was copied once. Others see it after
+    /// [`memory::settle`]. Returns the octets that were copied a second time: 0 or all.
+    /// Panics if `into` is shorter.
+    fn copy_landed(&mut self, from: &Landed<'_>, into: &mut DmaBuf) -> u64 {
+        into.place_from(from.region, from.offset, from.len);
+        from.len as u64
+    }
+    /// Everything that landed is in its memory.
+    fn settle_landed(&mut self) {}
     /// Accept connect requests for a port (NVMe's service id; 4420).
     fn listen(&mut self, port: u16);
     /// Starts connecting; the outcome is `Established`, `Rejected` or `Disconnected`.

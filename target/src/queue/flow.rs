@@ -2,14 +2,14 @@
 //!
 //! FlexiNS part: header-only TX. NVMe Read data leaves from the disk's own buffer, which is held
 //! until the host acknowledged the response; NVMe Write data lands in a buffer that the disk
-//! granted. The one copy by the CPU is that of in-capsule data.
+//! granted, in-capsule data from where it arrived.
 
 use super::command::disk_sge;
 use super::{
     Answer, Buffer, ControlBuffer, Inflight, Queue, QueueState, Stage, WorkKind, disk_tag, release,
     token,
 };
-use crate::action::{Action, Actions};
+use crate::action::{Action, Actions, InCapsule};
 use crate::disk::DiskInfo;
 use crate::fault::{Fault, of_disk};
 use crate::io::{DataPointer, Io, IoKind};
@@ -148,9 +148,10 @@ impl Queue {
         let io = self.command(slot).io;
         match io.data {
             DataPointer::Capsule { offset, bytes } => {
-                let buffer = self.copy_from_capsule(slot, buffer, offset as usize, bytes as usize);
+                let recv = self.command(slot).capsule.expect("in-capsule data holds its receive");
+                let landed = InCapsule { recv, offset: offset as usize, len: bytes as usize };
+                self.store(slot, buffer, Some(landed), out);
                 self.spend_capsule(slot, out);
-                self.store(slot, buffer, out);
             }
             // Deliberately broken in that build: the data was not even asked for.
             DataPointer::Keyed { .. } if cfg!(feature = "sabotage-early-completion") => {
@@ -163,21 +164,9 @@ impl Queue {
             DataPointer::None => self.finish(slot, Some(Fault::data_length()), Some(buffer), out),
         }
     }
-    /// The one copy that this crate makes. A receive ring that lets capsules be steered as they
-    /// land would replace this function, and nothing else.
-    fn copy_from_capsule(
-        &mut self,
-        slot: u16,
-        mut to: DmaBuf,
-        offset: usize,
-        len: usize,
-    ) -> DmaBuf {
-        let recv = self.command(slot).capsule.expect("in-capsule data holds its receive");
-        to.write(0, self.memory.capsule_data(recv, offset, len).bytes());
-        to
-    }
-    /// The buffer holds the host's data: to the blocks, or to be compared with them.
-    fn store(&mut self, slot: u16, buffer: DmaBuf, out: &mut Actions) {
+    /// The host's data, in `buffer` or still where it `landed`: to the blocks, or to be compared
+    /// with them.
+    fn store(&mut self, slot: u16, buffer: DmaBuf, landed: Option<InCapsule>, out: &mut Actions) {
         let io = self.command(slot).io;
         let op = match io.kind {
             IoKind::Compare => Op::Compare(io.range),
@@ -189,7 +178,16 @@ impl Queue {
             | IoKind::Verify
             | IoKind::Deallocate { .. } => Op::Write(io.range, io.durability),
         };
-        self.submit(slot, op, Some(buffer), out);
+        match landed {
+            None => self.submit(slot, op, Some(buffer), out),
+            Some(landed) => {
+                let request = Request { tag: disk_tag(self.index, slot), op, buffer: Some(buffer) };
+                let command = self.command(slot);
+                command.stage = Stage::AtDisk;
+                let (disk, queue) = (command.io.disk, self.index);
+                out.push_back(Action::SubmitLanded { disk, request, queue, landed });
+            }
+        }
     }
 
     /// Host data / RDMA READ into `local`, which lies in `buffer`: now, or when the host's limit on
@@ -232,7 +230,7 @@ impl Queue {
                 FetchDone::Continues
             }
             Stage::Fetching(Buffer::Disk(_, buffer)) => {
-                self.store(slot, buffer, out);
+                self.store(slot, buffer, None, out);
                 FetchDone::Continues
             }
             Stage::Fetching(buffer @ Buffer::Control(_)) => {

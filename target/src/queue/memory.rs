@@ -1,7 +1,8 @@
 //! The memory of one connection: where capsules land and responses leave.
 
-use memory::{DmaBuf, Mr, Region, Sge};
-use netstack::fabric::Gather;
+use crate::action::InCapsule;
+use memory::{Access, DmaBuf, Mr, Region, Sge};
+use netstack::fabric::{Fabric, Gather, Landed};
 use std::io;
 
 /// Octets of a submission queue entry.
@@ -12,42 +13,51 @@ pub(crate) const CQE_BYTES: usize = 16;
 pub(crate) const CAPSULE_DATA_BYTES: u32 = 4096;
 const CAPSULE_DATA_LEN: usize = CAPSULE_DATA_BYTES as usize;
 
-/// One region: `depth` commands, then `slots` responses, then `depth` pieces of in-capsule data.
+/// One region with `depth` commands, then `slots` responses; another with `depth` pieces of
+/// in-capsule data, which may stay in the receive ring until it is known where they belong.
 ///
 /// Commands are packed so that those of a busy queue stay in the cache, and a page of in-capsule
-/// data is only touched (and so only resident) once a host sends data that way.
+/// data is only touched (and so only resident) once a host's data could not be placed at once.
 #[derive(Debug)]
 pub(crate) struct QueueMemory {
     region: Region,
     mr: Mr,
+    data: Region,
+    data_mr: Mr,
     depth: u16,
     slots: u16,
 }
 
 impl QueueMemory {
-    /// Maps the memory of a queue. `register` makes it usable by the fabric.
+    /// Maps the memory of a queue and makes it usable by the fabric.
     ///
-    /// Errors: what `mmap` says, or whatever `register` reports as an error.
-    pub(crate) fn new(
+    /// Errors: what `mmap` says, or that the fabric has no room for registrations.
+    pub(crate) fn new<F: Fabric>(
         depth: u16,
         slots: u16,
-        register: impl FnOnce(&Region) -> io::Result<Mr>,
+        fabric: &mut F,
     ) -> io::Result<QueueMemory> {
-        let region =
-            Region::allocate(data_offset(depth, slots) + usize::from(depth) * CAPSULE_DATA_LEN)?;
-        let mr = register(&region)?;
-        Ok(QueueMemory { region, mr, depth, slots })
+        let entries = usize::from(depth) * SQE_BYTES + usize::from(slots) * CQE_BYTES;
+        let region = Region::allocate(entries)?;
+        let data = Region::allocate(usize::from(depth) * CAPSULE_DATA_LEN)?;
+        let mr = fabric.register(&region, Access::LOCAL_WRITE).map_err(io::Error::other)?;
+        let data_mr = fabric.register(&data, Access::LOCAL_WRITE).map_err(|full| {
+            fabric.deregister(&mr);
+            io::Error::other(full)
+        })?;
+        fabric.hold_back(&data_mr);
+        Ok(QueueMemory { region, mr, data, data_mr, depth, slots })
     }
-    /// The registration, to be ended with the connection.
-    pub(crate) fn mr(&self) -> &Mr {
-        &self.mr
+    /// Ends the registrations, with the connection.
+    pub(crate) fn deregister<F: Fabric>(&self, fabric: &mut F) {
+        fabric.deregister(&self.mr);
+        fabric.deregister(&self.data_mr);
     }
     /// Where a capsule lands: its command, then its data.
     pub(crate) fn landing(&self, recv: u16) -> Gather {
-        Gather::two(
-            self.sge(self.command_offset(recv), SQE_BYTES),
-            self.sge(self.capsule_data_offset(recv), CAPSULE_DATA_LEN),
-        )
+        let addr = self.data.addr() + self.capsule_data_offset(recv) as u64;
+        let data = Sge { addr, length: CAPSULE_DATA_BYTES, lkey: self.data_mr.lkey };
+        Gather::two(self.sge(self.command_offset(recv), SQE_BYTES), data)
     }
     /// The command that landed in `recv`.
     pub(crate) fn command(&self, recv: u16) -> [u8; SQE_BYTES] {
@@ -55,11 +65,17 @@ impl QueueMemory {
         self.region.read(self.command_offset(recv), &mut octets);
         octets
     }
-    /// In-capsule data of `recv`, to be read before the receive is posted again.
+    /// In-capsule data of `recv`, to be read through the fabric, before the receive is posted again.
     /// Panics beyond [`CAPSULE_DATA_BYTES`]: the caller checked the descriptor.
     pub(crate) fn capsule_data(&self, recv: u16, offset: usize, len: usize) -> DmaBuf {
         assert!(offset + len <= CAPSULE_DATA_LEN, "beyond the capsule");
-        DmaBuf::new(&self.region, 0, self.capsule_data_offset(recv) + offset, len)
+        DmaBuf::new(&self.data, 0, self.capsule_data_offset(recv) + offset, len)
+    }
+    /// The same, as the fabric is to copy it.
+    pub(crate) fn landed(&self, at: InCapsule) -> Landed<'_> {
+        assert!(at.offset + at.len <= CAPSULE_DATA_LEN, "beyond the capsule");
+        let offset = self.capsule_data_offset(at.recv) + at.offset;
+        Landed { region: &self.data, offset, len: at.len }
     }
     /// Writes the response of command slot `slot`; returns what to send.
     pub(crate) fn write_response(&self, slot: u16, cqe: &[u8; CQE_BYTES]) -> Gather {
@@ -74,16 +90,11 @@ impl QueueMemory {
         usize::from(recv) * SQE_BYTES
     }
     fn capsule_data_offset(&self, recv: u16) -> usize {
-        data_offset(self.depth, self.slots) + usize::from(recv) * CAPSULE_DATA_LEN
+        assert!(recv < self.depth, "receive {recv} of {}", self.depth);
+        usize::from(recv) * CAPSULE_DATA_LEN
     }
     fn sge(&self, offset: usize, len: usize) -> Sge {
-        #[expect(clippy::cast_possible_truncation, reason = "64, 16 or 4,096")]
+        #[expect(clippy::cast_possible_truncation, reason = "64 or 16")]
         Sge { addr: self.region.addr() + offset as u64, length: len as u32, lkey: self.mr.lkey }
     }
-}
-
-/// Data starts on a page of its own.
-fn data_offset(depth: u16, slots: u16) -> usize {
-    let entries = usize::from(depth) * SQE_BYTES + usize::from(slots) * CQE_BYTES;
-    entries.next_multiple_of(4096)
 }

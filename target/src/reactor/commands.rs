@@ -70,16 +70,13 @@ impl<F: Fabric> Reactor<F> {
             (IoKind::Deallocate { .. }, DataPointer::Capsule { offset, bytes }) => {
                 queue.command(slot).io = io;
                 let recv = queue.command(slot).capsule.expect("capsule at hand");
+                self.fabric.settle_landed();
                 let data = queue.memory.capsule_data(recv, offset as usize, bytes as usize);
                 self.start_ranges(index, slot, sqe, data.bytes());
             }
             (IoKind::Deallocate { .. }, DataPointer::Keyed { .. }) => {
                 queue.command(slot).io = io;
                 self.fetch_control(index, slot, sqe, io.data);
-            }
-            (IoKind::Write | IoKind::Compare, DataPointer::Capsule { bytes, .. }) => {
-                self.counters.incapsule_copied_bytes += u64::from(bytes);
-                queue.start_io(slot, io, &self.disks[io.disk.0 as usize], &mut self.actions);
             }
             _ => queue.start_io(slot, io, &self.disks[io.disk.0 as usize], &mut self.actions),
         }

@@ -5,7 +5,6 @@
 use super::Reactor;
 use crate::controller::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX, QUEUES_MAX};
 use crate::queue::{Queue, QueueMemory, slots_for};
-use memory::Access;
 use netstack::fabric::{ConnectParams, Fabric, FabricEvent, QpHandle};
 use std::io;
 use std::net::SocketAddr;
@@ -97,10 +96,7 @@ impl<F: Fabric> Reactor<F> {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let slots = slots_for(depth);
-        let fabric = &mut self.fabric;
-        let memory = QueueMemory::new(depth, slots, |region| {
-            fabric.register(region, Access::LOCAL_WRITE).map_err(io::Error::other)
-        })?;
+        let memory = QueueMemory::new(depth, slots, &mut self.fabric)?;
         let index = self
             .queues
             .insert_with(|index| Queue::new(index, qp, request.queue_id(), from, depth, memory));
@@ -185,7 +181,7 @@ impl<F: Fabric> Reactor<F> {
             return;
         }
         let queue = self.queues.remove(index);
-        self.fabric.deregister(queue.memory.mr());
+        queue.memory.deregister(&mut self.fabric);
         if let Some(at) = queue.attachment {
             self.forget_controller_if_gone(at.controller);
         }

@@ -37,6 +37,7 @@ impl<F: Fabric> Reactor<F> {
             Ok(Start::Execute) => self.execute_control(now, index, slot, sqe, &[]),
             Ok(Start::InCapsule { offset, bytes }) => {
                 let recv = queue.command(slot).capsule.expect("capsule at hand");
+                self.fabric.settle_landed();
                 let data = queue.memory.capsule_data(recv, offset as usize, bytes as usize);
                 self.execute_control(now, index, slot, sqe, data.bytes());
             }

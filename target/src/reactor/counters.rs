@@ -18,9 +18,12 @@ pub struct Counters {
     pub admin_commands: u64,
     /// Commands answered with an error.
     pub failed_commands: u64,
+    /// System calls made to sleep.
+    pub sleeps: u64,
     /// Capsules that are none: their connections were ended.
     pub bad_capsules: u64,
-    /// Octets that the CPU copied out of capsules: the only copies on the target's data path.
+    /// Octets of in-capsule data that were copied a second time, because their blocks were not to be
+    /// had before the receive ring was needed again. The target makes no other copies.
     pub incapsule_copied_bytes: u64,
     /// Work that found a queue of the fabric full at first.
     pub posts_blocked: u64,
@@ -43,6 +46,7 @@ impl Counters {
     pub fn report(&self, report: &mut dyn FnMut(&'static str, u64)) {
         report("target.turns", self.turns);
         report("target.idle_turns", self.idle_turns);
+        report("target.sleeps", self.sleeps);
         report("target.capsules", self.capsules);
         report("target.io_commands", self.io_commands);
         report("target.admin_commands", self.admin_commands);

@@ -1,17 +1,24 @@
 //! From actions to calls, and what happens when a queue of the fabric is full.
 
 use super::Reactor;
-use crate::action::Action;
+use crate::action::{Action, InCapsule};
 use crate::queue::QueueState;
 use netstack::fabric::{Fabric, Full, Work};
 use std::time::Instant;
+use storage::Request;
 
 impl<F: Fabric> Reactor<F> {
     /// Does what the machines asked for, in order: a queue's data goes before its response.
     pub(super) fn run_actions(&mut self, now: Instant) {
+        let mut has_placed = false;
         while let Some(action) = self.actions.pop_front() {
             match action {
                 Action::Submit { disk, request } => {
+                    self.backends[disk.0 as usize].submit(request);
+                }
+                Action::SubmitLanded { disk, request, queue, landed } => {
+                    let request = self.copy_landed(request, queue, landed);
+                    has_placed = true;
                     self.backends[disk.0 as usize].submit(request);
                 }
                 Action::Release { disk, buffer } => self.backends[disk.0 as usize].release(buffer),
@@ -24,6 +31,17 @@ impl<F: Fabric> Reactor<F> {
                 }
             }
         }
+        if has_placed {
+            // Before a disk is asked what it did: it may tell a device, or another thread.
+            memory::settle();
+        }
+    }
+
+    fn copy_landed(&mut self, mut request: Request, queue: u32, landed: InCapsule) -> Request {
+        let buffer = request.buffer.as_mut().expect("granted by the disk");
+        let landed = self.queues[queue].memory.landed(landed);
+        self.counters.incapsule_copied_bytes += self.fabric.copy_landed(&landed, buffer);
+        request
     }
 
     fn post(&mut self, index: u32, work: Work) {

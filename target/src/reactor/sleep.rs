@@ -42,8 +42,9 @@ impl<F: Fabric> Reactor<F> {
     /// say when they must be polled. Returns at once if the fabric has no descriptor.
     ///
     /// Errors: what `poll` says, except an interruption, which only ends the sleep.
-    pub fn wait(&self, now: Instant, until: Option<Instant>) -> io::Result<()> {
+    pub fn wait(&mut self, now: Instant, until: Option<Instant>) -> io::Result<()> {
         let Some(fabric) = self.fabric.fd() else { return Ok(()) };
+        self.counters.sleeps += 1;
         let busy = self.backends.iter().filter(|disk| !disk.is_idle());
         let fds: Vec<_> = busy.filter_map(|disk| disk.backend.fd()).chain([fabric]).collect();
         let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();

@@ -1,6 +1,6 @@
-//! Copies past the cache, into memory that nobody reads soon.
+//! What the processor's cache is told: copies past it, and lines to fetch ahead.
 //!
-//! An ordinary store to a line that is not in the cache first fetches it, only to overwrite it, and
+//! Copies go past it into memory that nobody reads soon. An ordinary store to a line that is not in the cache first fetches it, only to overwrite it, and
 //! leaves it there in the place of one that is used: the blocks of a disk in memory are such lines.
 //! Measured on one machine: 4-KiB blocks into 512 MiB at 8 GB/s by ordinary stores, 21 GB/s so.
 
@@ -61,6 +61,20 @@ pub fn settle() {
     unsafe {
         std::arch::x86_64::_mm_sfence();
     }
+}
+
+/// Asks for the lines of `len` octets, which need not even be mapped. A hint: one that costs about
+/// a cycle a line.
+#[inline]
+pub(crate) fn prefetch(start: *const u8, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..len).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch neither faults nor changes memory, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (start, len);
 }
 
 #[cfg(test)]
