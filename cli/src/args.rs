@@ -208,8 +208,8 @@ pub(crate) enum Rw {
 /// `flexblk limits`.
 #[derive(Args, Debug)]
 pub(crate) struct Limits {
-    /// Seconds for each measurement.
-    #[arg(long, default_value = "1", value_parser = crate::units::some_seconds)]
+    /// Seconds for all measurements together.
+    #[arg(long, default_value = "3", value_parser = crate::units::some_seconds)]
     pub time: std::time::Duration,
     /// How to print.
     #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]

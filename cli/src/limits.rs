@@ -25,6 +25,15 @@ pub(crate) fn run(args: &Limits) -> Result<(), Failure> {
         "{:44} {:>9.1} µs p50 {:>7.1} µs p99",
         "UDP loopback, round trip, spinning", rtt.p50_us, rtt.p99_us
     ))?;
+    let exchange = |name: &str, exchange: &::bench::limits::Exchange| {
+        print(format_args!(
+            "{name:44} {:>9.0} /s {:>7.2} GB/s {:>7.1} µs p50  {} lost",
+            exchange.per_s, exchange.gb_per_s, exchange.p50_us, exchange.lost
+        ))
+    };
+    exchange("bare exchange over UDP, 4 KiB, depth 1", &limits.exchange_4k_depth_1)?;
+    exchange("bare exchange over UDP, 4 KiB, depth 32", &limits.exchange_4k_depth_32)?;
+    exchange("bare exchange over UDP, 128 KiB, depth 8", &limits.exchange_128k_depth_8)?;
     let memcpy = |name: &str, speed: f64| print(format_args!("{name:44} {speed:>9.1} GB/s"));
     memcpy("memcpy 4 KiB, in cache", limits.memcpy_hot_gb_per_s)?;
     memcpy("memcpy 4 KiB, from memory", limits.memcpy_cold_gb_per_s)

@@ -2,9 +2,10 @@
 //!
 //! Everything runs over the same UDP link as the product (127.0.0.2 to 127.0.0.1, two threads that
 //! spin), without any protocol on top, and is bounded in time. `udp`: streams and ping-pong;
-//! `copy`: memory.
+//! `exchange`: requests answered with blocks; `copy`: memory.
 
 mod copy;
+mod exchange;
 mod udp;
 
 use serde::Serialize;
@@ -14,7 +15,7 @@ use std::time::Duration;
 /// Shortest time that one measurement gets.
 const SHARE_MIN: Duration = Duration::from_millis(50);
 /// Measurements that share the time.
-const SHARES: u32 = 7;
+const SHARES: u32 = 10;
 
 /// What was measured.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -29,6 +30,12 @@ pub struct Limits {
     pub udp_small_single: Stream,
     /// One packet of 64 octets there and one back, both sides spinning.
     pub udp_ping_pong: PingPong,
+    /// The bare exchange: 4-KiB blocks, one at a time.
+    pub exchange_4k_depth_1: Exchange,
+    /// 4-KiB blocks, 32 at a time.
+    pub exchange_4k_depth_32: Exchange,
+    /// 128-KiB blocks in packets of 4 KiB, 8 at a time.
+    pub exchange_128k_depth_8: Exchange,
     /// Copying 64 KiB that stay in the cache.
     pub memcpy_hot_gb_per_s: f64,
     /// Copying 64-KiB blocks between random places of 256 MiB.
@@ -57,18 +64,39 @@ pub struct PingPong {
     pub count: u64,
 }
 
-/// Measures everything in about `time` (at least 0.35 seconds).
+/// Requests of 128 octets, each answered with a block from a random place of 512 MiB.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Exchange {
+    /// Exchanges per second.
+    pub per_s: f64,
+    /// Octets of blocks, in 10^9 per second.
+    pub gb_per_s: f64,
+    /// Median time from request to block, in microseconds.
+    pub p50_us: f64,
+    /// Its 99th percentile.
+    pub p99_us: f64,
+    /// Exchanges measured.
+    pub count: u64,
+    /// Blocks that did not come in time and were asked for anew.
+    pub lost: u64,
+}
+
+/// Measures everything in about `time` (at least half a second).
 ///
 /// Errors: what binding sockets on the loopback device or mapping memory says.
 pub fn measure(time: Duration) -> io::Result<Limits> {
     let share = (time / SHARES).max(SHARE_MIN);
     let (memcpy_hot_gb_per_s, memcpy_cold_gb_per_s) = (copy::hot(share), copy::cold(share));
+    let blocks = exchange::cold_region()?;
     Ok(Limits {
         udp_burst: udp::stream(&udp::COLD_BURSTS, share)?,
         udp_burst_hot: udp::stream(&udp::HOT_BURSTS, share)?,
         udp_small: udp::stream(&udp::SMALL, share)?,
         udp_small_single: udp::stream(&udp::SMALL_SINGLE, share)?,
         udp_ping_pong: udp::ping_pong(share)?,
+        exchange_4k_depth_1: exchange::run(&blocks, 4 << 10, 1, share)?,
+        exchange_4k_depth_32: exchange::run(&blocks, 4 << 10, 32, share)?,
+        exchange_128k_depth_8: exchange::run(&blocks, 128 << 10, 8, share)?,
         memcpy_hot_gb_per_s,
         memcpy_cold_gb_per_s,
     })
@@ -87,6 +115,14 @@ impl std::fmt::Display for Limits {
         }
         let PingPong { p50_us, p99_us, .. } = self.udp_ping_pong;
         writeln!(f, "{:36} {p50_us:>9.1} us p50 {p99_us:>9.1} us p99", "UDP, there and back")?;
+        for (name, exchange) in [
+            ("bare exchange, 4 KiB, depth 1", self.exchange_4k_depth_1),
+            ("bare exchange, 4 KiB, depth 32", self.exchange_4k_depth_32),
+            ("bare exchange, 128 KiB, depth 8", self.exchange_128k_depth_8),
+        ] {
+            let Exchange { per_s, gb_per_s, p50_us, .. } = exchange;
+            writeln!(f, "{name:36} {per_s:>9.0} /s {gb_per_s:>9.2} GB/s {p50_us:>9.1} us p50")?;
+        }
         writeln!(f, "{:36} {:>9.1} GB/s", "copy, in the cache", self.memcpy_hot_gb_per_s)?;
         write!(f, "{:36} {:>9.1} GB/s", "copy, 256 MiB", self.memcpy_cold_gb_per_s)
     }
@@ -107,7 +143,7 @@ mod tests {
     #[test]
     fn measures_in_bounded_time() {
         let started = std::time::Instant::now();
-        let limits = measure(Duration::from_millis(350)).unwrap();
+        let limits = measure(Duration::from_millis(500)).unwrap();
         assert!(started.elapsed() < Duration::from_secs(30));
         for stream in
             [limits.udp_burst, limits.udp_burst_hot, limits.udp_small, limits.udp_small_single]
@@ -116,7 +152,13 @@ mod tests {
             assert_eq!(stream.lost, 0);
         }
         assert!(limits.udp_ping_pong.count > 0 && limits.udp_ping_pong.p50_us > 0.5);
+        for exchange in
+            [limits.exchange_4k_depth_1, limits.exchange_4k_depth_32, limits.exchange_128k_depth_8]
+        {
+            assert!(exchange.count > 0 && exchange.per_s > 10.0, "{exchange:?}");
+            assert!(exchange.p99_us >= exchange.p50_us && exchange.p50_us > 0.5, "{exchange:?}");
+        }
         assert!(limits.memcpy_hot_gb_per_s > 0.1 && limits.memcpy_cold_gb_per_s > 0.1);
-        assert_eq!(limits.to_string().lines().count(), 7);
+        assert_eq!(limits.to_string().lines().count(), 10);
     }
 }
