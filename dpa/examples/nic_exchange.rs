@@ -1,14 +1,14 @@
 //! Two NICs, no NVMe: a request of 64 octets, answered by an RDMA WRITE of a block and a SEND of 16
-//! octets. What the stack itself costs, over UDP between 127.0.0.1 and 127.0.0.2.
+//! octets. What the stack itself costs, over UDP between 127.0.8.1 and 127.0.8.2 or over shared memory.
 //!
-//! `cargo run --release -p flexblk-dpa --example nic_exchange -- [roce|native] [DEPTH] [BYTES] [SECONDS] [inline|piped]`
+//! `cargo run --release -p flexblk-dpa --example nic_exchange -- [roce|native] [DEPTH] [BYTES] [SECONDS] [inline|piped] [udp|shm]`
 
 use flexblk_dpa::nic::Nic;
 use flexblk_dpa::pipe::{PipeFabric, PipeOptions};
 use memory::{Access, Lkey, Mr, Region, Sge};
 use netstack::endpoint::{EndpointConfig, Mode};
 use netstack::fabric::{ConnectParams, Fabric, FabricEvent, Gather, QpHandle, Work, WorkOp};
-use netstack::link::UdpLink;
+use netstack::link::{Link, ShmLink, UdpLink};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use verbs::{Remote, Rkey, WcStatus};
 
+const TARGET: &str = "127.0.8.1:4791";
 const REQUEST_BYTES: u32 = 64;
 const ANSWER_BYTES: u32 = 16;
 const BLOCKS: u64 = 65_536;
@@ -41,20 +42,26 @@ fn main() -> io::Result<()> {
     is_ready.recv().map_err(io::Error::other)?;
     let time = Duration::from_secs(seconds);
     let outcome = if piped {
-        let nic = move || nic("127.0.0.2:4791", mode);
+        let nic = move || nic("127.0.8.2:4791", mode);
         host(PipeFabric::spawn(PipeOptions::default(), nic)?, depth, bytes, time)
     } else {
-        host(nic("127.0.0.2:4791", mode)?, depth, bytes, time)
+        host(nic("127.0.8.2:4791", mode)?, depth, bytes, time)
     };
     stop.store(true, Ordering::Release);
     target.join().map_err(|_| io::Error::other("the target panicked"))??;
     outcome
 }
 
-fn nic(at: &str, mode: Mode) -> io::Result<Nic<UdpLink>> {
+fn nic(at: &str, mode: Mode) -> io::Result<Nic<Box<dyn Link + Send>>> {
     let addr: SocketAddr = at.parse().map_err(io::Error::other)?;
-    let config = EndpointConfig { seed: u64::from(addr.is_ipv4()), mode, ..Default::default() };
-    Ok(Nic::new(UdpLink::bind(addr)?, config))
+    let is_target = at == TARGET;
+    let link: Box<dyn Link + Send> = match std::env::args().any(|arg| arg == "shm") {
+        true if is_target => Box::new(ShmLink::listen(addr)?),
+        true => Box::new(ShmLink::connect(TARGET.parse().map_err(io::Error::other)?)?),
+        false => Box::new(UdpLink::bind(addr)?),
+    };
+    let config = EndpointConfig { seed: u64::from(is_target), mode, ..Default::default() };
+    Ok(Nic::new(link, config))
 }
 
 fn params() -> ConnectParams {
@@ -85,7 +92,7 @@ fn target(
     stop: &AtomicBool,
     ready: &std::sync::mpsc::SyncSender<()>,
 ) -> io::Result<()> {
-    let mut fabric = nic("127.0.0.1:4791", mode)?;
+    let mut fabric = nic(TARGET, mode)?;
     let (region, mr) = setup(&mut fabric, BLOCKS_AT + BLOCKS * 4096)?;
     fabric.listen(4420);
     ready.send(()).map_err(io::Error::other)?;
@@ -145,7 +152,7 @@ fn target(
 
 fn host<F: Fabric>(mut fabric: F, depth: u64, bytes: u32, time: Duration) -> io::Result<()> {
     let (region, mr) = setup(&mut fabric, BLOCKS_AT + depth * u64::from(bytes))?;
-    let to = SocketAddr::from(([127, 0, 0, 1], 4420));
+    let to = SocketAddr::from(([127, 0, 8, 1], 4420));
     let qp = fabric.connect(Instant::now(), to, params());
     let mut events = Vec::new();
     while !events.iter().any(|event| matches!(event, FabricEvent::Established { .. })) {

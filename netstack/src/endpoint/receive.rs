@@ -26,7 +26,20 @@ impl Endpoint {
         octets: &[u8],
         place: &mut dyn Place,
     ) {
-        if let Err(reason) = self.demux(now, from, ecn, octets, place) {
+        self.handle_parts(now, from, ecn, (octets, &[]), place);
+    }
+
+    /// The same, for a native packet whose payload lies apart from its header (which it may do
+    /// only then). Nothing is decided by octets of the payload.
+    pub fn handle_parts(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        ecn: u8,
+        parts: (&[u8], &[u8]),
+        place: &mut dyn Place,
+    ) {
+        if let Err(reason) = self.demux(now, from, ecn, parts, place) {
             self.drops.count(reason);
         }
     }
@@ -36,7 +49,7 @@ impl Endpoint {
         now: Instant,
         from: SocketAddr,
         ecn: u8,
-        octets: &[u8],
+        (octets, apart): (&[u8], &[u8]),
         place: &mut dyn Place,
     ) -> Result<(), Drop> {
         // Only what the demultiplexer needs; whoever handles the packet decodes the rest, once.
@@ -44,6 +57,9 @@ impl Endpoint {
         let opcode = Opcode::from_octet(head[0]).ok_or(Drop::UnknownOpcode)?;
         if u16::from_be_bytes([head[2], head[3]]) & 0x7fff != 0x7fff {
             return Err(Drop::PKey);
+        }
+        if !apart.is_empty() && !opcode.is_native() {
+            return Err(Drop::Malformed);
         }
         let key = u32::from_be_bytes([0, head[5], head[6], head[7]]);
         if key == QpNum::GSI.get() || opcode.has_deth() {
@@ -64,7 +80,7 @@ impl Endpoint {
         }
         let is_marked = ecn == CONGESTION_EXPERIENCED;
         if opcode.is_native() {
-            let packet = native_packet(qp, octets, is_marked)?;
+            let packet = native_packet(qp, octets, apart, is_marked)?;
             self.note_peer_ready(key, now);
             self.run(key, now, place, |machine, cx| handle_native(machine, cx, &packet));
         } else {
@@ -128,8 +144,12 @@ impl Endpoint {
 fn native_packet<'p>(
     qp: &QpContext,
     octets: &'p [u8],
+    apart: &'p [u8],
     is_marked: bool,
 ) -> Result<NativePacket<'p>, Drop> {
+    if !apart.is_empty() {
+        return native_parts(qp, octets, apart);
+    }
     let mut packet = NativePacket::parse(octets, qp.has_native_crc).map_err(reason)?;
     if qp.has_native_crc && !is_intact(octets) {
         return Err(Drop::BadCrc);
@@ -141,6 +161,29 @@ fn native_packet<'p>(
         }
     }
     Ok(packet)
+}
+
+/// The same for a packet in two parts, of a link that has no marks.
+fn native_parts<'p>(
+    qp: &QpContext,
+    head: &'p [u8],
+    apart: &'p [u8],
+) -> Result<NativePacket<'p>, Drop> {
+    let packet = NativePacket::parse(head, false).map_err(reason)?;
+    let NativePacket::Data { header, payload: [] } = packet else { return Err(Drop::Malformed) };
+    if !header.bth.opcode.has_payload() {
+        return Err(Drop::Malformed);
+    }
+    if !qp.has_native_crc {
+        return Ok(NativePacket::Data { header, payload: apart });
+    }
+    let (payload, crc) = apart.split_last_chunk::<ICRC_LEN>().ok_or(Drop::Truncated)?;
+    let mut icrc = Icrc::native(head);
+    icrc.update(payload);
+    if icrc.finish() != *crc {
+        return Err(Drop::BadCrc);
+    }
+    Ok(NativePacket::Data { header, payload })
 }
 
 fn is_intact(octets: &[u8]) -> bool {

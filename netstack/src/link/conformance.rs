@@ -127,7 +127,8 @@ fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
     a.tx_burst(&mut batch, &host.registry).unwrap();
     let mut ring = RxRing::new(2, 1 << 16);
     let until = Instant::now() + Duration::from_secs(1);
-    while ring.free_slots() > 0 && Instant::now() < until {
+    // A link that lends packets may have them all in one slot.
+    while ring.free_slots() > 0 && ring.packets().len() < 8 && Instant::now() < until {
         b.rx_burst(&mut ring).unwrap();
     }
     assert_eq!(b.rx_burst(&mut ring).unwrap(), 0, "a full ring takes nothing");

@@ -12,6 +12,7 @@ mod loopback;
 mod pcap;
 mod ring;
 mod run;
+mod shm;
 mod sys;
 mod trailer;
 mod udp;
@@ -21,6 +22,7 @@ pub use faulty::{Faults, FaultyLink, Injected};
 pub use loopback::LoopbackLink;
 pub use pcap::PcapLink;
 pub use ring::{Received, RxRing};
+pub use shm::ShmLink;
 pub use udp::{UdpCounters, UdpLink};
 
 use memory::Registry;
@@ -57,7 +59,12 @@ pub trait Link {
     /// device refuses for lack of room is dropped and counted: the transport recovers it as loss.
     /// An element whose key no longer covers it drops its packet.
     fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize>;
-    /// Descriptor that becomes readable when packets arrive, to sleep on. `None`: poll only.
+    /// A look that finds nothing costs no system call: there is no reason to space looks.
+    fn looks_are_cheap(&self) -> bool {
+        false
+    }
+    /// Descriptor that becomes readable when packets arrive, to sleep on. `None`: poll only. Asked
+    /// for before each sleep: a link may arrange only then to be woken.
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         None
     }
@@ -74,6 +81,9 @@ impl<L: Link + ?Sized> Link for Box<L> {
     }
     fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize> {
         (**self).tx_burst(batch, memory)
+    }
+    fn looks_are_cheap(&self) -> bool {
+        (**self).looks_are_cheap()
     }
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         (**self).fd()

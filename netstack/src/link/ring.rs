@@ -1,6 +1,12 @@
 //! The in-cache receive ring. FlexiNS part: "unlimited-working-set in-cache RX".
 
+use super::sys::Shared;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use wire::roce::HeaderBuf;
+
+/// Marks a slot number that names memory lent by a link.
+const LENT: u32 = 1 << 31;
 
 /// One packet in the ring: the UDP payload, BTH first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +21,16 @@ pub struct Received {
     pub from: SocketAddr,
     /// ECN bits of the IP header (0 to 3); 3 is "congestion experienced".
     pub ecn: u8,
+    /// Where a copy of its header is, if the link lent the packet where it lies
+    /// ([`RxRing::parts`]).
+    pub head: Option<u32>,
+}
+
+/// A private copy of a header.
+#[derive(Clone, Copy)]
+struct Head {
+    octets: [u8; HeaderBuf::CAPACITY],
+    len: usize,
 }
 
 /// A small ring of packet buffers that stays in the second-level cache: it does not grow with
@@ -22,13 +38,18 @@ pub struct Received {
 ///
 /// Shape: `slots` buffers of `slot_bytes`. A link fills slots (one datagram, or one GRO run of
 /// equal datagrams, each) and describes every packet; the NIC handles them in order, then
-/// [`RxRing::recycle`]s all.
+/// [`RxRing::recycle`]s all. A link in shared memory lends packets where they lie instead of
+/// copying them in; their octets count as if they lay in a slot, so a burst stays as small.
 pub struct RxRing {
     memory: Box<[u8]>,
     slot_bytes: usize,
     slots: u32,
     used: u32,
+    /// Octets taken of the last used slot, by packets added one by one. A closed slot is full.
+    open: usize,
     packets: Vec<Received>,
+    lenders: Vec<Arc<Shared>>,
+    heads: Vec<Head>,
 }
 
 impl RxRing {
@@ -36,7 +57,16 @@ impl RxRing {
     #[must_use]
     pub fn new(slots: u32, slot_bytes: usize) -> RxRing {
         let memory = vec![0; slots as usize * slot_bytes].into_boxed_slice();
-        RxRing { memory, slot_bytes, slots, used: 0, packets: Vec::with_capacity(4096) }
+        RxRing {
+            memory,
+            slot_bytes,
+            slots,
+            used: 0,
+            open: slot_bytes,
+            packets: Vec::with_capacity(4096),
+            lenders: Vec::new(),
+            heads: Vec::new(),
+        }
     }
     /// Octets of one slot.
     #[must_use]
@@ -65,13 +95,21 @@ impl RxRing {
         let slot = self.used;
         assert!(slot < self.slots && packets_len <= self.slot_bytes, "ring overrun");
         self.used += 1;
+        self.open = self.slot_bytes;
         let segment = segment_bytes.max(1);
         let before = self.packets.len();
         let mut offset = 0;
         while offset < packets_len {
             let len = segment.min(packets_len - offset);
             #[expect(clippy::cast_possible_truncation, reason = "within a slot")]
-            self.packets.push(Received { slot, offset: offset as u32, len: len as u32, from, ecn });
+            self.packets.push(Received {
+                slot,
+                offset: offset as u32,
+                len: len as u32,
+                from,
+                ecn,
+                head: None,
+            });
             offset += len;
         }
         self.packets.len() - before
@@ -80,21 +118,92 @@ impl RxRing {
     pub fn skip(&mut self) {
         assert!(self.used < self.slots, "ring overrun");
         self.used += 1;
+        self.open = self.slot_bytes;
+    }
+    /// Whether one more packet of `len` octets can be added to what is there.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        len <= self.slot_bytes - self.open || len <= self.slot_bytes && self.used < self.slots
+    }
+    /// Takes room for a packet, behind the one before it if it fits there.
+    fn take(&mut self, len: usize) -> usize {
+        if len > self.slot_bytes - self.open {
+            assert!(self.used < self.slots && len <= self.slot_bytes, "ring overrun");
+            self.used += 1;
+            self.open = 0;
+        }
+        let offset = self.open;
+        self.open += len;
+        offset
+    }
+    /// Copies a packet in. Panics when it has no room ([`RxRing::has_room`]).
+    #[expect(clippy::cast_possible_truncation, reason = "within a slot")]
+    pub(crate) fn append(&mut self, lender: &Shared, at: usize, len: usize, from: SocketAddr) {
+        let offset = self.take(len);
+        let start = (self.used as usize - 1) * self.slot_bytes + offset;
+        lender.read(at, &mut self.memory[start..start + len]);
+        let (slot, offset, len) = (self.used - 1, offset as u32, len as u32);
+        self.packets.push(Received { slot, offset, len, from, ecn: 0, head: None });
+    }
+    /// Notes a packet where it lies, after a copy of its first `head_len` octets (at most
+    /// [`HeaderBuf::CAPACITY`]). It must stay there until the ring is recycled. Panics when it has no
+    /// room or is not inside `lender`.
+    #[expect(clippy::cast_possible_truncation, reason = "a mapping and its packets are small")]
+    pub(crate) fn lend(
+        &mut self,
+        lender: &Arc<Shared>,
+        at: usize,
+        (head_len, len): (usize, usize),
+        from: SocketAddr,
+    ) {
+        self.take(len);
+        if !self.lenders.last().is_some_and(|last| Arc::ptr_eq(last, lender)) {
+            self.lenders.push(Arc::clone(lender));
+        }
+        let mut head = Head { octets: [0; HeaderBuf::CAPACITY], len: head_len };
+        lender.read(at, &mut head.octets[..head_len]);
+        self.heads.push(head);
+        let slot = LENT | (self.lenders.len() - 1) as u32;
+        let head = Some((self.heads.len() - 1) as u32);
+        self.packets.push(Received {
+            slot,
+            offset: at as u32,
+            len: len as u32,
+            from,
+            ecn: 0,
+            head,
+        });
     }
     /// The packets, oldest first.
     #[must_use]
     pub fn packets(&self) -> &[Received] {
         &self.packets
     }
-    /// A packet's octets.
+    /// A packet's octets. Those of a lent packet may change if its sender is hostile: for copying
+    /// and sums only.
     #[must_use]
     pub fn octets(&self, packet: &Received) -> &[u8] {
+        if packet.slot & LENT != 0 {
+            let lender = &self.lenders[(packet.slot & !LENT) as usize];
+            return lender.octets(packet.offset as usize, packet.len as usize);
+        }
         let start = packet.slot as usize * self.slot_bytes + packet.offset as usize;
         &self.memory[start..start + packet.len as usize]
+    }
+    /// A packet's octets as they are to be parsed: all of them and nothing, or of a lent packet a
+    /// header that stays as it is, and its payload (which [`RxRing::octets`] speaks of).
+    #[must_use]
+    pub fn parts(&self, packet: &Received) -> (&[u8], &[u8]) {
+        let octets = self.octets(packet);
+        let Some(head) = packet.head else { return (octets, &[]) };
+        let head = &self.heads[head as usize];
+        (&head.octets[..head.len], octets.get(head.len..).unwrap_or_default())
     }
     /// All packets were handled: every slot is free again.
     pub fn recycle(&mut self) {
         self.packets.clear();
         self.used = 0;
+        self.open = self.slot_bytes;
+        self.lenders.clear();
+        self.heads.clear();
     }
 }

@@ -1,15 +1,18 @@
 //! The kernel's edge: the only `unsafe` of this crate.
 //!
-//! What the four files may do: set socket options, gather one batch into one `sendmmsg`, scatter
-//! one `recvmmsg` into ring slots, ask for the MTU of the device that owns an address.
+//! What the files may do: set socket options, gather one batch into one `sendmmsg`, scatter one
+//! `recvmmsg` into ring slots, ask for the MTU of the device that owns an address, map memory that
+//! another process maps too.
 
 mod device;
 mod name;
 mod option;
 mod receive;
 mod send;
+mod shared;
 
 pub(crate) use device::mtu_of;
 pub(crate) use option::configure;
 pub(crate) use receive::ReceiveArrays;
 pub(crate) use send::{ELEMENTS_MAX, SendArrays, SendBatch, octets};
+pub(crate) use shared::Shared;
