@@ -25,8 +25,10 @@ const SLOT_BYTES: usize = 67 * 64;
 const BODY_BYTES_MAX: usize = SLOT_BYTES - HEAD_BYTES;
 /// Shorter payload is copied with its header rather than lent.
 const LENT_BYTES_MIN: usize = 256;
-/// Packets taken from one peer in a turn.
-const TURN_PACKETS_MAX: usize = 64;
+/// Packets taken from one peer in a turn. Few, so that they are answered while the peer still sends
+/// and both sides work at once: with all that wait in one turn, the sides take turns instead
+/// (measured: 548,000 and 985,000 exchanges of 4 KiB a second at depth 32).
+const TURN_PACKETS_MAX: usize = 16;
 
 /// Octets of one direction's ring, then of its slots.
 const RING_BYTES: usize = (words_of(SLOTS) * 8).next_multiple_of(4096);

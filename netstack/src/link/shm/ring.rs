@@ -16,8 +16,9 @@ const OWNER: u64 = 1 << 63;
 const RELEASED: usize = 0;
 const ARMED: usize = 8;
 const CELLS: usize = 16;
-/// Descriptors that may wait for `publish`; one more publishes by itself.
-const BATCH_MAX: usize = 64;
+/// Descriptors that may wait for `publish`; one more publishes by itself: a cache line of them, so
+/// that the consumer begins while the rest of a burst is gathered.
+const BATCH_MAX: usize = 8;
 
 /// Words of a ring of `capacity` descriptors.
 pub(super) const fn words_of(capacity: usize) -> usize {
