@@ -115,19 +115,14 @@ impl<L: Link, O: Offload> Nic<L, O> {
             }
             self.endpoint.handle_parts(now, packet.from, packet.ecn, parts, &mut self.placer);
         }
-        if self.placer.is_settled() {
-            self.ring.recycle();
-        }
         // What was placed past the cache is visible before anybody hears of it.
         memory::settle();
     }
 
     /// Nothing waits in the ring any more, and it is free.
     fn settle(&mut self) {
-        if !self.placer.is_settled() {
-            self.placer.settle(&self.ring, self.endpoint.memory_ref());
-            self.ring.recycle();
-        }
+        self.placer.settle(&self.ring, self.endpoint.memory_ref());
+        self.ring.recycle();
     }
 
     /// Runs timers that are due.

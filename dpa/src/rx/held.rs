@@ -26,9 +26,6 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
     /// A piece waits.
     pub(crate) fn push(&mut self, piece: Piece) {
         self.pieces.push_back(piece);

@@ -69,11 +69,6 @@ impl<O: Offload> Placer<O> {
     pub fn begin_packet(&mut self, packet: Received, octets: &[u8]) {
         self.packet = Some((packet, octets.as_ptr() as usize));
     }
-    /// No payload waits in the ring.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.held.is_empty()
-    }
     /// Places what waits where it was meant to land first: the ring can be used again.
     pub fn settle(&mut self, ring: &RxRing, memory: &Registry) {
         self.packet = None;

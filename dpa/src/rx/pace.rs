@@ -9,14 +9,13 @@ const FIRST_GAP_MIN: Duration = Duration::from_micros(1);
 /// No arrival waits longer than this for a look.
 const GAP_MAX: Duration = Duration::from_micros(32);
 
-/// Looks that may find nothing before less is expected.
-const PATIENCE: u32 = 8;
+/// A link that was empty for longer is watched without gaps: about when its owner would sleep, which
+/// a gap must not keep it from.
+const PATIENCE: Duration = Duration::from_micros(48);
 
 /// Spaces looks at an empty link by how long the last waits were. A deep queue arrives in bursts:
 /// after a look that found nothing, the next comes when the usual wait has passed, then at short
 /// intervals. At depth 1 the bursts are single packets, and looks follow each other at once.
-/// Looks that find nothing lower the expectation, so an idle link is soon watched without gaps, and
-/// sleep is not kept away.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     /// Packets expected at the next look, times 4.
@@ -25,8 +24,6 @@ pub(crate) struct Pace {
     wait: Duration,
     /// First of the looks that found nothing, since one that found something.
     empty_since: Option<Instant>,
-    /// How many they are.
-    empty: u32,
     next: Option<Instant>,
 }
 
@@ -45,15 +42,12 @@ impl Pace {
             self.found(now, u32::try_from(packets).unwrap_or(u32::MAX).min(1024));
             return;
         }
-        self.empty_since.get_or_insert(now);
-        self.empty = self.empty.saturating_add(1);
-        if self.empty > PATIENCE {
-            self.expected /= 2;
-        }
-        let first = self.empty == 1;
+        let first = self.empty_since.is_none();
+        let since = *self.empty_since.get_or_insert(now);
         let gap = if first { self.wait.max(FIRST_GAP_MIN) } else { (self.wait / 4).max(GAP) };
         // One packet expected is no burst to wait for.
-        self.next = (self.expected / 4 > 1).then(|| now + gap);
+        let waits = self.expected / 4 > 1 && now.saturating_duration_since(since) < PATIENCE;
+        self.next = waits.then(|| now + gap);
     }
 
     fn found(&mut self, now: Instant, packets: u32) {
@@ -61,7 +55,6 @@ impl Pace {
         let since = self.empty_since.take();
         let wait = since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.wait = self.wait * 3 / 4 + wait.min(GAP_MAX) / 4;
-        self.empty = 0;
         self.next = None;
     }
 }
@@ -85,21 +78,23 @@ mod tests {
         }
     }
 
-    /// Goal: after bursts an empty look is followed by a gap, bounded, and gaps fade on an idle link.
+    /// Goal: after bursts an empty look is followed by a gap, bounded, and a link that stays empty
+    /// costs a dozen looks until its owner may sleep.
     #[test]
-    fn bursts_leave_gaps_that_fade() {
-        let (mut pace, now) = (Pace::default(), start());
+    fn bursts_leave_gaps_that_end() {
+        let (mut pace, mut now) = (Pace::default(), start());
         for _ in 0..20 {
             pace.looked(now, 32);
         }
         pace.looked(now, 0);
         assert!(!pace.is_due(now) && pace.is_due(now + GAP_MAX));
         let mut empty = 0;
-        while pace.next().is_some() {
+        while let Some(next) = pace.next() {
+            now = next;
             pace.looked(now, 0);
             empty += 1;
         }
-        assert!(empty < 40, "{empty} empty looks before watching without gaps");
+        assert!(empty <= 13, "{empty} empty looks before watching without gaps");
     }
 
     /// Goal: bursts at a steady distance cost two or three looks each, and are found when they come.

@@ -270,15 +270,20 @@ impl<F: Fabric> Host<F> {
     }
 
     /// A refusal at bring-up is final on the first connection, and worth another try later.
-    fn refuse(&mut self, now: Instant, step: Step, status: Status, result: u64) {
+    pub(super) fn refuse(&mut self, now: Instant, step: Step, status: Status, result: u64) {
         #[expect(clippy::cast_possible_truncation, reason = "dword 0 is the low 32 bits")]
         let parameter = ConnectFault::from_dword(result as u32);
-        if step == Step::Connect(0)
-            && status.is(Status::CONNECT_INVALID_PARAMETERS)
-            && parameter == ConnectFault::SUBSYSTEM_NQN
-        {
-            let (addr, subnqn) = (self.options.target, self.options.subnqn.clone());
-            return self.break_down(now, HostError::NoSubsystem { addr, subnqn });
+        let bad = status.is(Status::CONNECT_INVALID_PARAMETERS).then_some(parameter);
+        match (step, bad) {
+            (Step::Connect(0), Some(ConnectFault::SUBSYSTEM_NQN)) => {
+                let (addr, subnqn) = (self.options.target, self.options.subnqn.clone());
+                return self.break_down(now, HostError::NoSubsystem { addr, subnqn });
+            }
+            // The controller of the admin queue is gone: the target restarted in between.
+            (Step::Connect(_), Some(ConnectFault::CONTROLLER_ID)) => {
+                return self.break_down(now, HostError::Lost(self.options.target));
+            }
+            _ => {}
         }
         let step = match step {
             Step::Connect(0) => "Connect",

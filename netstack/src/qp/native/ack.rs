@@ -2,7 +2,7 @@
 
 use super::NativeMachine;
 use super::clock::Clock;
-use super::deliver::Fault;
+use super::fault::Fault;
 use super::psn;
 use crate::cc::AckSample;
 use crate::link::{Transmit, TxBatch};

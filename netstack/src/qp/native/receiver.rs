@@ -1,7 +1,7 @@
 //! What arrived: the bitmap that filters duplicates, what waits for its turn, and when the peer
 //! is to be told.
 
-use super::deliver::Fault;
+use super::fault::Fault;
 use super::psn::{self, Bits, WINDOW};
 use wire::roce::Psn;
 use wire::roce::native::{NativeHeader, Sack};

@@ -2,14 +2,15 @@
 //!
 //! Read first: [`requester`] (posted sends to packets), [`completer`] (answers to completions),
 //! [`responder`] (the peer's requests), [`replies`] (what is owed to it). The others are each one
-//! piece of state: [`window`], [`timer`], [`rnr`], [`replay`], [`flow`]; and pure functions:
-//! [`sequence`], [`segment`], [`path`], [`landing`]. This parent only routes.
+//! piece of state: [`window`], [`timer`], [`recovery`], [`rnr`], [`replay`], [`flow`]; and pure
+//! functions: [`sequence`], [`segment`], [`path`], [`landing`]. This parent only routes.
 //! Source: IBTA 1.4, "Transport Layer", and Annex A17 "RoCEv2".
 
 mod completer;
 mod flow;
 mod landing;
 mod path;
+mod recovery;
 mod replay;
 mod replies;
 mod requester;
@@ -149,8 +150,12 @@ impl Machine for RoceMachine {
             return None;
         }
         let requester = &self.requester;
-        let deadlines =
-            [requester.timer.deadline(), requester.rnr.deadline(), self.flow.deadline()];
+        let deadlines = [
+            requester.timer.deadline(),
+            requester.recovery.deadline(),
+            requester.rnr.deadline(),
+            self.flow.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

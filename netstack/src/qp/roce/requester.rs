@@ -4,6 +4,7 @@
 use super::Options;
 use super::flow::Flow;
 use super::path::{Path, Request};
+use super::recovery::{Recovery, Verdict};
 use super::rnr::RnrWait;
 use super::segment::{self, MESSAGE_BYTES_MAX};
 use super::sequence::Seq;
@@ -37,8 +38,7 @@ pub(super) struct Requester {
     reads_max: u8,
     pub(super) timer: RetransmitTimer,
     pub(super) rnr: RnrWait,
-    /// Went back to this PSN already because of a gap: more of the same news changes nothing.
-    gap_at: Option<Seq>,
+    pub(super) recovery: Recovery,
     /// A local key of the request under the cursor does not open. It waits until it is the
     /// oldest, so that what was posted before it completes first.
     is_held: bool,
@@ -82,7 +82,7 @@ impl Requester {
             reads_max: attr.max_rd_atomic,
             timer: RetransmitTimer::new(attr.timeout, attr.retry_cnt),
             rnr: RnrWait::new(attr.rnr_retry),
-            gap_at: None,
+            recovery: Recovery::default(),
             is_held: false,
         }
     }
@@ -220,6 +220,7 @@ impl Requester {
             self.cursor.packet += 1;
         }
         self.timer.arm(cx.now);
+        self.recovery.on_send(cx.now);
     }
 
     /// LOCAL_INV: everything before it is done.
@@ -285,7 +286,8 @@ impl Requester {
             let done = una.max(head.first).index_from(head.first);
             self.cursor.packet = self.cursor.packet.max(done);
         }
-        self.gap_at = None;
+        let rtt = sent_at.map(|at| now.saturating_duration_since(at));
+        self.recovery.on_progress(rtt);
         self.rnr.on_progress();
         self.timer.on_progress();
         if self.window.is_in_flight() {
@@ -295,20 +297,21 @@ impl Requester {
             now,
             acked_bytes: bytes,
             in_flight_bytes: self.window.in_flight_bytes(),
-            rtt: sent_at.map(|at| now.saturating_duration_since(at)),
+            rtt,
             ecn: false,
         });
     }
 
     /// Something sent is missing at the peer, or its response here: sends again from the oldest
-    /// unacknowledged packet, once per gap. Errors: all retries are used up.
+    /// unacknowledged packet, once per gap and round trip. Errors: all retries are used up.
     pub(super) fn on_gap(&mut self, now: Instant, flow: &mut Flow) -> Result<(), WcStatus> {
-        let una = self.window.una();
-        if !self.window.is_in_flight() || self.gap_at == Some(una) {
+        if !self.window.is_in_flight() {
             return Ok(());
         }
-        self.gap_at = Some(una);
-        self.retry(now, flow, Loss::Gap)
+        match self.recovery.on_gap(now, self.window.una()) {
+            Verdict::Wait => Ok(()),
+            Verdict::GoBack => self.retry(now, flow, Loss::Gap),
+        }
     }
 
     fn retry(&mut self, now: Instant, flow: &mut Flow, loss: Loss) -> Result<(), WcStatus> {
@@ -327,6 +330,7 @@ impl Requester {
         self.reads_out = 0;
         self.is_held = false;
         self.timer.stop();
+        self.recovery.on_go_back();
     }
 
     /// Timers. Errors: all retries are used up.
@@ -337,10 +341,11 @@ impl Requester {
     ) -> Result<(), WcStatus> {
         self.rnr.handle_timeout(cx.now);
         if !self.timer.expired(cx.now) {
-            return Ok(());
+            let is_due = self.recovery.take_due(cx.now);
+            return if is_due { self.on_gap(cx.now, flow) } else { Ok(()) };
         }
         cx.counters.timeouts += 1;
-        self.gap_at = None;
+        self.recovery.on_timeout();
         self.timer.on_expiry();
         self.retry(cx.now, flow, Loss::Timeout)
     }
@@ -355,6 +360,7 @@ impl Requester {
         self.cursor = Cursor::default();
         self.timer.stop();
         self.rnr.stop();
+        self.recovery.stop();
     }
 }
 

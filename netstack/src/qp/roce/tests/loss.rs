@@ -270,7 +270,7 @@ impl CongestionControl for Recorder {
 }
 
 /// One packet per microsecond, whatever its size.
-struct Paced(Option<Instant>);
+pub(super) struct Paced(pub(super) Option<Instant>);
 
 impl CongestionControl for Paced {
     fn name(&self) -> &'static str {

@@ -6,6 +6,7 @@ mod hostile;
 mod loss;
 mod matrix;
 mod random;
+mod reorder;
 mod script;
 
 use super::RoceMachine;
