@@ -32,6 +32,8 @@ pub struct Nic<L, O = NoOffload> {
     /// Told at the next poll: work that could not even be posted.
     events: Vec<FabricEvent>,
     read_depth_max: u8,
+    /// See [`Link::looks_are_cheap`]: asked once, not at every look.
+    looks_are_cheap: bool,
     link_errors: u64,
     last_link_error: Option<std::io::Error>,
 }
@@ -58,6 +60,7 @@ impl<L: Link, O: Offload> Nic<L, O> {
             wcs: Vec::with_capacity(1024),
             events: Vec::new(),
             read_depth_max: config.read_depth_max,
+            looks_are_cheap: link.looks_are_cheap(),
             link_errors: 0,
             last_link_error: None,
             link,
@@ -95,7 +98,7 @@ impl<L: Link, O: Offload> Nic<L, O> {
     /// Takes one burst that fits the ring and places it. One, even if more waits: what it asks for
     /// is answered first, so that the peer has work meanwhile.
     pub fn receive(&mut self, now: Instant) {
-        if !self.link.looks_are_cheap() && !self.pace.is_due(now) {
+        if !self.looks_are_cheap && !self.pace.is_due(now) {
             return;
         }
         self.settle();
@@ -103,13 +106,14 @@ impl<L: Link, O: Offload> Nic<L, O> {
             self.link_failed(error);
             return;
         }
-        if !self.link.looks_are_cheap() {
+        if !self.looks_are_cheap {
             self.pace.looked(now, self.ring.packets().len());
         }
         for packet in self.ring.packets() {
             let octets = self.ring.octets(packet);
             self.placer.begin_packet(*packet, octets);
-            let parts = self.ring.parts(packet);
+            let is_whole = packet.head.is_none();
+            let parts = if is_whole { (octets, &[][..]) } else { self.ring.parts(packet) };
             if !O::IDLE {
                 self.placer.begin(destination(parts.0));
             }
