@@ -1,5 +1,6 @@
 //! Load scenarios and what they report. [`load`]: block workloads over the initiator.
-//! [`limits`]: what this machine can move at all.
+//! [`limits`]: what this machine can move at all. [`compare`]: stacks against each other.
 
+pub mod compare;
 pub mod limits;
 pub mod load;

@@ -1,0 +1,3 @@
+//! `flexblk compare`: the same work over several stacks, in turn.
+
+pub mod record;
