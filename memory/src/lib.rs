@@ -15,6 +15,7 @@ mod lender;
 mod pool;
 mod region;
 mod registry;
+mod shared;
 
 pub use buffer::DmaBuf;
 pub use cache::settle;

@@ -3,6 +3,7 @@
 use crate::cache;
 use std::any::Any;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -25,9 +26,11 @@ struct Inner {
     streaming: bool,
 }
 
-enum Backing {
+pub(crate) enum Backing {
     /// Anonymous private mapping of our own; unmapped on drop.
     Anonymous,
+    /// A memfd that other processes may map; unmapped on drop.
+    Shared(OwnedFd),
     /// Somebody else's memory, kept alive by its owner.
     Owner(#[allow(dead_code, reason = "held for its Drop")] Box<dyn Any + Send + Sync>),
 }
@@ -167,6 +170,12 @@ impl Region {
         unsafe { std::ptr::write_bytes(self.as_ptr(offset), value, len) };
     }
 
+    pub(crate) fn with_backing(base: NonNull<u8>, len: usize, backing: Backing) -> Region {
+        Region { inner: Arc::new(Inner::new(base, len, backing)) }
+    }
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.inner.backing
+    }
     pub(crate) fn is_streaming(&self) -> bool {
         self.inner.streaming
     }
@@ -195,16 +204,16 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if matches!(self.backing, Backing::Anonymous) {
+        if matches!(self.backing, Backing::Anonymous | Backing::Shared(_)) {
             trim(self.base.as_ptr() as usize, self.len);
         }
     }
 }
 
 /// Unmaps a span of a mapping of our own.
-fn trim(start: usize, len: usize) {
+pub(crate) fn trim(start: usize, len: usize) {
     if len > 0 {
-        // SAFETY: called only on spans of a mapping that this file made and nobody else holds.
+        // SAFETY: called only on spans of a mapping that this crate made and nobody else holds.
         unsafe { libc::munmap(start as *mut libc::c_void, len) };
     }
 }

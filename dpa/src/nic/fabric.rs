@@ -117,6 +117,9 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
     fn has_pending(&self) -> bool {
         !self.events.is_empty() || self.endpoint.has_pending()
     }
+    fn activity(&self) -> u64 {
+        self.packets
+    }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.link.counters(report);
         self.endpoint.counters(report);

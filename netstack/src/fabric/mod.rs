@@ -245,6 +245,10 @@ pub trait Fabric {
     fn has_pending(&self) -> bool {
         false
     }
+    /// Differs after a turn in which anything arrived or left, events or not.
+    fn activity(&self) -> u64 {
+        0
+    }
     /// Counters by name, for reports.
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64));
 }
