@@ -1,6 +1,9 @@
 //! Load scenarios and what they report. [`load`]: block workloads over the initiator.
-//! [`limits`]: what this machine can move at all. [`compare`]: stacks against each other.
+//! [`limits`]: what this machine can move at all. [`compare`]: stacks against each other,
+//! with [`micro`], the baseline.
 
 pub mod compare;
 pub mod limits;
 pub mod load;
+pub mod micro;
+pub mod stack;

@@ -24,3 +24,4 @@ pub use lender::Lender;
 pub use pool::BufferPool;
 pub use region::Region;
 pub use registry::{AccessError, Mr, Registry, RegistryFull, Sge, Span};
+pub use shared::share_all;

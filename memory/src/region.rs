@@ -24,6 +24,8 @@ struct Inner {
     backing: Backing,
     /// Nobody reads soon what is written: writes go past the cache.
     streaming: bool,
+    /// Address of the first octet in work requests, if it is not the mapping's own.
+    iova: Option<u64>,
 }
 
 pub(crate) enum Backing {
@@ -45,8 +47,13 @@ impl Region {
     /// Maps `len` zeroed octets (rounded up to 4,096), with transparent huge pages asked for where
     /// the region is large enough for one.
     ///
+    /// A process that called [`crate::share_all`] gets memory that others can map.
+    ///
     /// Errors: what `mmap` says (`ENOMEM`), or `InvalidInput` for a length of zero.
     pub fn allocate(len: usize) -> io::Result<Region> {
+        if crate::shared::shares_all() {
+            return Region::allocate_shared(len);
+        }
         let rounded = len
             .checked_next_multiple_of(4096)
             .filter(|&n| n > 0)
@@ -117,10 +124,18 @@ impl Region {
     pub fn is_empty(&self) -> bool {
         self.inner.len == 0
     }
+    /// The same memory, whose first octet work requests call `iova`: the address at which another
+    /// process, whose requests these are, has it mapped. Panics when the region is shared already.
+    #[must_use]
+    pub fn named(mut self, iova: u64) -> Region {
+        let inner = Arc::get_mut(&mut self.inner).expect("named before it is shared");
+        inner.iova = Some(iova);
+        self
+    }
     /// Address of the first octet, as work requests carry it.
     #[must_use]
     pub fn addr(&self) -> u64 {
-        self.inner.base.as_ptr() as u64
+        self.inner.iova.unwrap_or(self.inner.base.as_ptr() as u64)
     }
     /// The same mapping (not equal contents).
     #[must_use]
@@ -176,7 +191,9 @@ impl Region {
     pub(crate) fn backing(&self) -> &Backing {
         &self.inner.backing
     }
-    pub(crate) fn is_streaming(&self) -> bool {
+    /// See [`Region::streaming`].
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
         self.inner.streaming
     }
 
@@ -198,7 +215,7 @@ impl std::fmt::Debug for Region {
 
 impl Inner {
     fn new(base: NonNull<u8>, len: usize, backing: Backing) -> Inner {
-        Inner { base, len, backing, streaming: false }
+        Inner { base, len, backing, streaming: false, iova: None }
     }
 }
 

@@ -117,6 +117,13 @@ impl Span<'_> {
         // SAFETY: as in `write`.
         unsafe { std::ptr::copy_nonoverlapping(self.ptr, into.as_mut_ptr(), into.len()) };
     }
+    /// Copies the span to `at` of a region. Panics if it does not fit there. The two must not overlap.
+    pub fn copy_to(&self, into: &Region, at: usize) {
+        into.check(at, self.len);
+        // SAFETY: both inside live mappings, the span's checked against its registration; that they do
+        // not overlap is the caller's claim, and octets are octets if it is wrong.
+        unsafe { std::ptr::copy(self.ptr, into.as_ptr(at), self.len) };
+    }
     /// Asks the cache for the span's first lines, so that the hardware's own prefetching takes over
     /// the rest: asking for all of a 4-KiB block waits for the 10 to 16 fills that a core can have
     /// under way (measured: 9 % less throughput of 4-KiB reads).

@@ -4,9 +4,23 @@ use crate::region::{Backing, Region};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const HUGE: usize = 2 << 20;
+
+/// See [`share_all`].
+static SHARES_ALL: AtomicBool = AtomicBool::new(false);
+
+/// From here on every region that this process allocates is one that other processes can map: for
+/// programs whose network stack is another process. Allocated memory is resident at once where it is
+/// put on huge pages.
+pub fn share_all() {
+    SHARES_ALL.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn shares_all() -> bool {
+    SHARES_ALL.load(Ordering::Relaxed)
+}
 
 impl Region {
     /// `len` zeroed octets (rounded up to 4,096) of a memfd, which another process can map. Large
@@ -112,7 +126,6 @@ fn map(fd: std::os::fd::RawFd, len: usize) -> io::Result<NonNull<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::Ordering;
 
     fn second(region: &Region, len: usize) -> io::Result<Region> {
         Region::map_shared(region.shared_fd().unwrap().try_clone_to_owned()?, len)
@@ -132,6 +145,21 @@ mod tests {
             far.words(8, 2)[1].store(7, Ordering::Release);
             assert_eq!(near.words(16, 1)[0].load(Ordering::Acquire), 7);
         }
+    }
+
+    /// Goal: a key opens the memory under the name that its owner's requests use.
+    #[test]
+    fn named_regions_are_reached_by_their_name() {
+        use crate::{Access, Registry, Sge};
+        let near = Region::allocate_shared(8192).unwrap();
+        near.write(5000, b"octets");
+        let far = second(&near, 8192).unwrap().named(near.addr());
+        let mut registry = Registry::new(1, 1);
+        let mr = registry.register(&far, Access::LOCAL_READ).unwrap();
+        let sge = Sge { addr: near.addr() + 5000, length: 6, lkey: mr.lkey };
+        let mut octets = [0; 6];
+        registry.local(sge, Access::LOCAL_READ).unwrap().read(&mut octets);
+        assert_eq!(&octets, b"octets");
     }
 
     /// Goal: what could be cut short, or is too short, is not mapped.

@@ -1,0 +1,94 @@
+//! The stacks that are compared, and how each is put together.
+
+mod staged;
+
+pub use staged::StagedLink;
+
+use dpa::nic::Nic;
+use dpa::pipe::PipeOptions;
+use dpa::rx;
+use netstack::endpoint::EndpointConfig;
+use netstack::link::{Link, RxRing, UdpLink};
+use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A link of any kind.
+pub type AnyLink = Box<dyn Link + Send>;
+
+/// A NIC: FlexiNS', or the one inside an engine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NicSpec {
+    /// Address and UDP port.
+    pub local: SocketAddr,
+    /// Buffers of 64 KiB that packets are received into, all of them in turn. `None`: the small
+    /// ring that stays in the cache.
+    pub rx_pool: Option<u32>,
+    /// Payload is copied into packet buffers before it is sent.
+    pub staged_tx: bool,
+}
+
+/// A pipe between host and NIC, or application and engine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PipeSpec {
+    /// Descriptors each way.
+    pub depth: usize,
+    /// Microseconds without work before it sleeps; `None`: it never does.
+    pub spin_us: Option<u64>,
+    /// See [`PipeOptions::yields`].
+    pub yields: bool,
+    /// See [`PipeOptions::batch`].
+    pub batch: usize,
+    /// See [`PipeOptions::rings_always`].
+    pub rings_always: bool,
+}
+
+impl PipeSpec {
+    /// As the pipe takes it.
+    #[must_use]
+    pub fn options(&self) -> PipeOptions {
+        let PipeSpec { depth, yields, batch, rings_always, .. } = *self;
+        let spin = self.spin_us.map_or(Duration::MAX, Duration::from_micros);
+        PipeOptions { depth, spin, yields, batch, rings_always }
+    }
+}
+
+/// Puts a NIC together. Errors: the address cannot be had.
+pub fn nic(spec: &NicSpec) -> io::Result<Nic<AnyLink>> {
+    let (link, config) = link(spec)?;
+    Ok(with_pool(Nic::new(link, config), spec))
+}
+
+/// Gives a NIC the receive buffers that it is to have.
+pub fn with_pool<L: Link, O: dpa::engine::Offload>(nic: Nic<L, O>, spec: &NicSpec) -> Nic<L, O> {
+    match spec.rx_pool {
+        None => nic,
+        // Bursts are those of the small ring: what differs is how long until a buffer is used again.
+        Some(slots) => nic.with_ring(RxRing::pool(slots, rx::SLOT_BYTES, rx::SLOTS)),
+    }
+}
+
+/// The link and the endpoint's configuration. Errors: the address cannot be had.
+pub fn link(spec: &NicSpec) -> io::Result<(AnyLink, EndpointConfig)> {
+    let udp = UdpLink::bind(spec.local).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot use {} (UDP): {error}", spec.local))
+    })?;
+    let path_mtu_bytes = udp.caps().path_mtu_bytes;
+    let link: AnyLink =
+        if spec.staged_tx { Box::new(StagedLink::new(udp)?) } else { Box::new(udp) };
+    let seed = RandomState::new().hash_one(std::process::id());
+    Ok((link, EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() }))
+}
+
+/// Moves this thread, and those that it starts, to a processor. Errors: there is none of this number.
+pub fn pin(cpu: Option<usize>) -> io::Result<()> {
+    let Some(cpu) = cpu else { return Ok(()) };
+    if cpu >= rustix::thread::CpuSet::MAX_CPU {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(cpu);
+    Ok(rustix::thread::sched_setaffinity(None, &set)?)
+}
