@@ -26,6 +26,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub struct Waiter {
     mode: PollMode,
+    yields: bool,
     quiet_since: Option<Instant>,
     sleeps: u64,
 }
@@ -34,7 +35,13 @@ impl Waiter {
     /// A waiter of this mode.
     #[must_use]
     pub fn new(mode: PollMode) -> Waiter {
-        Waiter { mode, quiet_since: None, sleeps: 0 }
+        Waiter { mode, yields: false, quiet_since: None, sleeps: 0 }
+    }
+    /// The same, but while it would spin it offers the processor to others: for a host that shares
+    /// one with its network stack.
+    #[must_use]
+    pub fn yielding(self) -> Waiter {
+        Waiter { yields: true, ..self }
     }
 
     /// Something happened: the whole budget is there again. For callers that go elsewhere between
@@ -70,13 +77,17 @@ impl Waiter {
         now: Instant,
         deadline: Option<Instant>,
     ) {
-        if progress || self.mode == PollMode::Busy || fabric.has_pending() {
+        if progress {
             self.quiet_since = None;
             return;
         }
         let since = *self.quiet_since.get_or_insert(now);
-        if now.saturating_duration_since(since) < SPIN {
-            std::hint::spin_loop();
+        let is_early = now.saturating_duration_since(since) < SPIN;
+        if self.mode == PollMode::Busy || is_early {
+            return self.spin();
+        }
+        if !fabric.may_sleep() {
+            self.quiet_since = None;
             return;
         }
         self.sleeps += 1;
@@ -96,5 +107,9 @@ impl Waiter {
         if poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
             self.quiet_since = None;
         }
+    }
+
+    fn spin(&self) {
+        if self.yields { std::thread::yield_now() } else { std::hint::spin_loop() }
     }
 }

@@ -211,12 +211,15 @@ impl Fabric for PipeFabric {
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         Some(self.bell.fd())
     }
-    /// Asked before a sleep: arms the bell, then looks once more.
     fn has_pending(&self) -> bool {
+        self.notices.is_ready()
+    }
+    /// Arms the bell, then looks once more.
+    fn may_sleep(&self) -> bool {
         if !self.armed.replace(true) {
             self.bell.arm();
         }
-        self.notices.is_ready()
+        !self.notices.is_ready()
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let mut requests = self.requests.borrow_mut();

@@ -223,7 +223,7 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
 
     fn sleep(&mut self, now: Instant) {
         self.ends.bell.arm();
-        let waits = self.ends.requests.is_ready() || self.fabric.has_pending();
+        let waits = self.ends.requests.is_ready() || !self.fabric.may_sleep();
         if waits || !self.waiting.backlog.is_empty() {
             self.ends.bell.disarm();
             return;

@@ -245,6 +245,11 @@ pub trait Fabric {
     fn has_pending(&self) -> bool {
         false
     }
+    /// Asked last before a sleep on [`Fabric::fd`]: arranges to be woken, and says whether nothing
+    /// waits. After a sleep, or when it was refused, `poll` comes next.
+    fn may_sleep(&self) -> bool {
+        !self.has_pending()
+    }
     /// Differs after a turn in which anything arrived or left, events or not.
     fn activity(&self) -> u64 {
         0
