@@ -2,6 +2,7 @@
 //! [`limits`]: what this machine can move at all. [`compare`]: stacks against each other,
 //! with [`micro`], the baseline.
 
+pub mod block_server;
 pub mod compare;
 pub mod limits;
 pub mod load;

@@ -1,5 +1,7 @@
 //! The microkernel baseline whole: two applications, an engine for each, NVMe over Fabrics above.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use dpa::pipe::PipeFabric;
 use flexblk_bench::load::{self, Load, Workload};
 use flexblk_bench::micro::{app, engine};

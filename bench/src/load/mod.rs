@@ -7,7 +7,7 @@ mod job;
 mod pattern;
 mod report;
 
-pub use job::{Progress, run};
+pub use job::{Counters, LATENCY_MAX_NS, Observer, Progress, Stage, run, run_observed};
 pub use pattern::Verifier;
 pub use report::{JobReport, Latency, Report};
 
