@@ -14,7 +14,7 @@ pub use report::{JobReport, Latency, Report};
 use std::time::Duration;
 
 /// What to do with the blocks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Workload {
     /// Sequential read.
     Read,

@@ -2,6 +2,7 @@
 
 use super::socket::Socket;
 use super::words::{self, WireCall, WireNote, WireReply};
+use crate::compare::meter::{Counts, count_process};
 use crate::stack::{NicSpec, PipeSpec, nic, pin};
 use dpa::pipe::{Call, NicControl, NicSide, Reply, SharedPipe};
 use memory::Region;
@@ -63,6 +64,7 @@ impl NicControl for SocketControl {
         }
     }
     fn reply(&mut self, reply: Reply) -> bool {
+        let reply = if let Reply::Counters(all) = reply { counters(all) } else { reply };
         self.socket.send(&words::wire_reply(reply), &[]).is_ok()
     }
     fn note(&mut self, event: FabricEvent) -> Result<(), FabricEvent> {
@@ -73,4 +75,16 @@ impl NicControl for SocketControl {
             Some(Ok(()) | Err(_)) | None => Ok(()),
         }
     }
+}
+
+/// The stack's counters, and what this process used.
+fn counters(mut all: Vec<(&'static str, u64)>) -> Reply {
+    let mut own = Counts::new();
+    count_process(std::process::id(), "engine", &mut own);
+    for name in ["engine.user_us", "engine.system_us", "engine.switches", "engine.resident_bytes"] {
+        let count = own.get(name).copied().unwrap_or(0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        all.push((name, count as u64));
+    }
+    Reply::Counters(all)
 }

@@ -1,7 +1,9 @@
 //! The stacks that are compared, and how each is put together.
 
+mod spec;
 mod staged;
 
+pub use spec::{Idle, Kind, LARGE_POOL, Place, StackSpec, WithFabric};
 pub use staged::StagedLink;
 
 use dpa::nic::Nic;
