@@ -122,6 +122,16 @@ pub fn percent(share: f64) -> String {
     if share > 0.0 { with_unit(fixed(share * 100.0, 0), "%") } else { NONE.into() }
 }
 
+/// A limit of the machine: its name says the unit, if anything does.
+#[must_use]
+pub fn limit(figure: f64) -> String {
+    match figure {
+        v if v >= 1e9 => with_unit(short(v / 1e9), "× 10⁹"),
+        v if v >= 1e6 => with_unit(short(v / 1e6), "× 10⁶"),
+        v => short(v),
+    }
+}
+
 /// A change in percent, with its sign.
 #[must_use]
 pub fn change(percent: f64) -> String {

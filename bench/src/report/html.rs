@@ -2,7 +2,7 @@
 //! each has its figures as text below it.
 
 use super::against::{self, Against, Outcome};
-use super::format::{self, seconds, short};
+use super::format::{self, seconds};
 use super::palette::Palette;
 use super::sections::{self, table};
 use super::svg::{Grid, Plot};
@@ -39,16 +39,24 @@ pub fn page(comparison: &Comparison, against: Option<&Against>) -> String {
 fn changes(m: &mut Markup, against: &Against) {
     sections::section(m, "Since the older run", |m| {
         m.leaf("p", &[], against::conclusion(against));
-        let emphasis: Vec<&str> = against
-            .rows
-            .iter()
-            .map(|row| match row.outcome {
-                Outcome::Regressed => "short",
-                Outcome::Improved => "met",
-                Outcome::Same | Outcome::Unknown => "",
-            })
-            .collect();
-        table(m, &against::grid(against), &emphasis);
+        let all = against::grid(against);
+        let (told, same): (Vec<_>, Vec<_>) =
+            all.rows.into_iter().zip(&against.rows).partition(|(_, row)| {
+                matches!(row.outcome, Outcome::Regressed | Outcome::Improved)
+            });
+        let grid = |rows: Vec<(Vec<String>, _)>| Grid {
+            head: all.head.clone(),
+            rows: rows.into_iter().map(|(cells, _)| cells).collect(),
+        };
+        if !told.is_empty() {
+            table(m, &grid(told));
+        }
+        if !same.is_empty() {
+            m.element("details", &[], |m| {
+                m.leaf("summary", &[], format!("{} results without a plain change", same.len()));
+                table(m, &grid(same));
+            });
+        }
         for note in against::notes(against) {
             m.leaf("p", &[("class", &"note")], note);
         }
@@ -116,34 +124,28 @@ fn summary(m: &mut Markup, comparison: &Comparison) {
         "FlexiNS",
         "equal total cores",
         "least..most",
-        "against",
         "wanted",
         "",
         "per host core",
         "least..most",
-        "against",
         "wanted",
         "",
-        "of the machine's limit",
+        "of limit",
     ];
     let mut grid = Grid { head: head.map(String::from).into(), rows: Vec::new() };
-    let mut emphasis = Vec::new();
     for scenario in &comparison.scenarios {
         let mut cells = vec![scenario.title.clone(), columns::our_figure(scenario)];
         let verdicts = VIEWS.map(|(view, _)| Verdict::of(scenario, view));
         for verdict in &verdicts {
             cells.extend([verdict.median_text(), verdict.range_text()]);
-            cells.push(verdict.ratio.map_or(String::new(), |ratio| ratio.baseline.clone()));
             let wanted = verdict.wanted.map_or(String::new(), |_| verdict.wanted_text());
             cells.extend([wanted, verdict.word().into()]);
         }
         let share = LimitShare::of(scenario, &comparison.limits);
         cells.push(share.map_or(format::NONE.into(), |s| s.text(scenario.decides)));
-        let short = verdicts.iter().any(|v| v.met() == Some(false));
-        emphasis.push(if short { "short" } else { "" });
         grid.rows.push(cells);
     }
-    table(m, &grid, &emphasis);
+    table(m, &grid);
     m.element("dl", &[], |m| {
         for (name, text) in
             [("Equal total cores", EQUAL_TOTAL_CORES), ("Per host core", PER_HOST_CORE)]
@@ -185,18 +187,8 @@ impl Drawn {
             m.leaf("p", &[("class", &"note")], &plot.description);
             m.element("details", &[], |m| {
                 m.leaf("summary", &[], "Figures");
-                table(m, &plot.figures, &[]);
+                table(m, &plot.figures);
             });
         });
-    }
-}
-
-/// A limit for people to read: its unit is in its name, if it has one.
-pub(crate) fn limit_text(figure: f64) -> String {
-    match figure {
-        v if v >= 1e15 => format::NONE.into(),
-        v if v >= 1e9 => format!("{} × 10⁹", short(v / 1e9)),
-        v if v >= 1e6 => format!("{} × 10⁶", short(v / 1e6)),
-        v => short(v),
     }
 }

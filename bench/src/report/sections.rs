@@ -1,7 +1,7 @@
 //! Sections of the page: tables, one scenario, how it was measured.
 
-use super::format::{self, bytes, seconds};
-use super::html::{Drawn, limit_text};
+use super::format::{self, bytes, limit, seconds};
+use super::html::Drawn;
 use super::palette::Palette;
 use super::svg::{Grid, Plot};
 use super::verdict::{LimitShare, VIEWS, Verdict};
@@ -18,37 +18,45 @@ pub(crate) fn section(m: &mut Markup, title: &str, inside: impl FnOnce(&mut Mark
     });
 }
 
-/// A table. `emphasis`: a class for each row, as far as it goes.
-pub(crate) fn table(m: &mut Markup, grid: &Grid, emphasis: &[&str]) {
+/// Columns of names: read from the left.
+const NAMES: [&str; 2] = ["stack", "source"];
+
+/// A table that scrolls by itself if it is wider than the page.
+pub(crate) fn table(m: &mut Markup, grid: &Grid) {
     m.element("div", &[("class", &"wide"), ("tabindex", &"0")], |m| {
         m.element("table", &[], |m| {
             m.element("thead", &[], |m| {
                 m.element("tr", &[], |m| {
                     for cell in &grid.head {
-                        m.leaf("th", &[("scope", &"col")], cell);
+                        m.leaf("th", &[("scope", &"col"), ("class", &class(cell, ""))], cell);
                     }
                 });
             });
             m.element("tbody", &[], |m| {
-                for (at, row) in grid.rows.iter().enumerate() {
-                    let class = emphasis.get(at).copied().unwrap_or("");
-                    m.element("tr", &[("class", &class)], |m| cells(m, row));
+                for row in &grid.rows {
+                    m.element("tr", &[], |m| cells(m, &grid.head, row));
                 }
             });
         });
     });
 }
 
-fn cells(m: &mut Markup, row: &[String]) {
+fn cells(m: &mut Markup, head: &[String], row: &[String]) {
     let Some((first, rest)) = row.split_first() else { return };
     m.leaf("th", &[("scope", &"row")], first);
-    for cell in rest {
-        // The words are what a reader looks for.
-        match cell.as_str() {
-            "met" | "improved" => m.leaf("td", &[("class", &"good")], cell),
-            "short" | "regressed" => m.leaf("td", &[("class", &"bad")], cell),
-            _ => m.leaf("td", &[], cell),
-        }
+    for (at, cell) in rest.iter().enumerate() {
+        let head = head.get(at + 1).map_or("", String::as_str);
+        m.leaf("td", &[("class", &class(head, cell))], cell);
+    }
+}
+
+/// Class of a cell: names go to the left, and the words that a reader looks for have a colour.
+fn class(head: &str, cell: &str) -> &'static str {
+    match cell {
+        "met" | "improved" => "good",
+        "short" | "regressed" => "bad",
+        _ if NAMES.contains(&head) => "name",
+        _ => "",
     }
 }
 
@@ -99,9 +107,9 @@ fn inside(
             m.leaf("li", &[], format!("Machine's limit: {share} of {} ({of})", limit.name));
         }
     });
-    table(m, &columns::grid(scenario), &[]);
+    table(m, &columns::grid(scenario));
     if let Some(work) = columns::work(scenario) {
-        table(m, &work, &[]);
+        table(m, &work);
     }
     let shown: Vec<Plot> = [
         curves::latency(scenario, palette),
@@ -141,7 +149,7 @@ pub(crate) fn measured(m: &mut Markup, comparison: &Comparison) {
         facts(m, "Settings", settings(&comparison.settings));
         if !comparison.limits.is_empty() {
             let rows = comparison.limits.iter();
-            let rows = rows.map(|(name, &figure)| vec![name.clone(), limit_text(figure)]);
+            let rows = rows.map(|(name, &figure)| vec![name.clone(), limit(figure)]);
             facts(m, "Limits of the machine, without a protocol", rows.collect());
         }
     });
@@ -150,7 +158,7 @@ pub(crate) fn measured(m: &mut Markup, comparison: &Comparison) {
 fn facts(m: &mut Markup, title: &str, rows: Vec<Vec<String>>) {
     m.element("div", &[], |m| {
         m.leaf("h3", &[], title);
-        table(m, &Grid { head: Vec::new(), rows }, &[]);
+        table(m, &Grid { head: Vec::new(), rows });
     });
 }
 

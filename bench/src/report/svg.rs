@@ -10,7 +10,7 @@ use std::fmt::{self, Display};
 /// Width of every drawing, in its own units (about a pixel).
 pub(crate) const WIDTH: f64 = 440.0;
 /// Width of a letter on average, for what must be known before it is drawn.
-const LETTER: f64 = 5.9;
+const LETTER: f64 = 6.1;
 /// Distance of two lines of a legend.
 const LEGEND_LINE: f64 = 16.0;
 

@@ -87,7 +87,7 @@ pub fn full(comparison: &Comparison) -> String {
     );
     let _ = writeln!(text, "{}", clipped(&plain(&line), WIDTH));
     let limits = comparison.limits.iter();
-    let limits = limits.map(|(name, &figure)| format!("{} {}", plain(name), format::short(figure)));
+    let limits = limits.map(|(name, &figure)| format!("{} {}", plain(name), format::limit(figure)));
     text.push_str(&wrapped("limits: ", &limits.collect::<Vec<_>>()));
     for each in &comparison.scenarios {
         let _ = write!(text, "\n{}", scenario(each, &comparison.limits));
