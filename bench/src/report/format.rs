@@ -126,8 +126,8 @@ pub fn percent(share: f64) -> String {
 #[must_use]
 pub fn limit(figure: f64) -> String {
     match figure {
-        v if v >= 1e9 => with_unit(short(v / 1e9), "× 10⁹"),
-        v if v >= 1e6 => with_unit(short(v / 1e6), "× 10⁶"),
+        v if v >= 1e9 => with_unit(short(v / 1e9), "×\u{a0}10⁹"),
+        v if v >= 1e6 => with_unit(short(v / 1e6), "×\u{a0}10⁶"),
         v => short(v),
     }
 }
