@@ -24,9 +24,15 @@ const NQN: &str = "nqn.2026-11.io.flexblk:micro";
 fn fabric(local: &str, staged_tx: bool) -> PipeFabric {
     let (near, far) = seqpacket();
     std::thread::spawn(move || engine::run(far));
-    let nic = NicSpec { local: local.parse().unwrap(), rx_pool: Some(16), staged_tx };
-    let pipe =
-        PipeSpec { depth: 256, spin_us: Some(50), yields: true, batch: 16, rings_always: false };
+    let nic = NicSpec { local: local.parse().unwrap(), rx_pool: Some(16), rx_burst: 2, staged_tx };
+    let pipe = PipeSpec {
+        depth: 256,
+        spin_us: Some(50),
+        yields: true,
+        hands_over: true,
+        batch: 16,
+        rings_always: false,
+    };
     app::connect(near, None, &engine::Hello { nic, pipe, cpu: None }).unwrap()
 }
 
@@ -103,11 +109,17 @@ fn blocks_survive_two_engines() {
 #[test]
 fn engines_that_cannot_run_say_why() {
     let hello = |local: &str| engine::Hello {
-        nic: NicSpec { local: local.parse().unwrap(), rx_pool: None, staged_tx: false },
+        nic: NicSpec {
+            local: local.parse().unwrap(),
+            rx_pool: None,
+            rx_burst: 1,
+            staged_tx: false,
+        },
         pipe: PipeSpec {
             depth: 64,
             spin_us: Some(50),
             yields: false,
+            hands_over: false,
             batch: 16,
             rings_always: false,
         },

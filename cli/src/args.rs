@@ -234,6 +234,9 @@ pub(crate) struct Compare {
     /// read-128k-x8, connections, working-set).
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// These stacks only, by name [all].
+    #[arg(long, value_name = "STACK", value_delimiter = ',')]
+    pub stacks: Vec<String>,
     /// Alternated rounds [5].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: Option<u32>,

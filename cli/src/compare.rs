@@ -66,11 +66,24 @@ fn chosen(args: &Compare) -> Result<Vec<Plan>, Failure> {
             )));
         }
     }
+    for word in &args.stacks {
+        let known = |plan: &Plan| plan.stacks.iter().any(|stack| stack.name == word);
+        if !all.iter().any(known) {
+            return Err(Failure::misuse(format_args!("no scenario has a stack {word:?}")));
+        }
+    }
     let is_meant = |plan: &Plan| match args.only.as_slice() {
         [] => !args.quick || plan.quick,
         words => words.iter().any(|word| plan.is_meant_by(word)),
     };
-    Ok(all.into_iter().filter(is_meant).collect())
+    let mut plans: Vec<Plan> = all.into_iter().filter(is_meant).collect();
+    if !args.stacks.is_empty() {
+        plans.iter_mut().for_each(|plan| {
+            plan.stacks.retain(|stack| args.stacks.iter().any(|word| stack.name == word));
+        });
+        plans.retain(|plan| !plan.stacks.is_empty());
+    }
+    Ok(plans)
 }
 
 fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison, Failure> {

@@ -12,8 +12,7 @@ const HUGE: usize = 2 << 20;
 static SHARES_ALL: AtomicBool = AtomicBool::new(false);
 
 /// From here on every region that this process allocates is one that other processes can map: for
-/// programs whose network stack is another process. Allocated memory is resident at once where it is
-/// put on huge pages.
+/// programs whose network stack is another process.
 pub fn share_all() {
     SHARES_ALL.store(true, Ordering::Relaxed);
 }
@@ -23,9 +22,7 @@ pub(crate) fn shares_all() -> bool {
 }
 
 impl Region {
-    /// `len` zeroed octets (rounded up to 4,096) of a memfd, which another process can map. Large
-    /// regions are put on huge pages at once, whatever the system's default for shared memory is,
-    /// if the kernel has any.
+    /// `len` zeroed octets (rounded up to 4,096) of a memfd, which another process can map.
     ///
     /// Errors: what `memfd_create`, `ftruncate` and `mmap` say, or `InvalidInput` for a length of
     /// zero.
@@ -52,14 +49,18 @@ impl Region {
         if unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        let region = Region::map_shared(fd, len)?;
-        if len >= HUGE {
-            /// Since Linux 6.1.
-            const MADV_COLLAPSE: libc::c_int = 25;
-            // SAFETY: the span was just mapped by us. Advice only: failure costs speed.
-            unsafe { libc::madvise(region.as_ptr(0).cast(), len / HUGE * HUGE, MADV_COLLAPSE) };
+        Region::map_shared(fd, len)
+    }
+
+    /// Makes all of it resident, on huge pages if the kernel has any, whatever the system's default
+    /// for shared memory is. Takes seconds for a gigabyte. Advice only: failure costs speed.
+    pub fn settle_on_huge_pages(&self) {
+        /// Since Linux 5.14, and 6.1. Pages that are not there cannot be put together.
+        const ADVICE: [libc::c_int; 2] = [23, 25];
+        for advice in ADVICE {
+            // SAFETY: the span of this mapping; neither advice changes what it holds.
+            unsafe { libc::madvise(self.as_ptr(0).cast(), self.len() / HUGE * HUGE, advice) };
         }
-        Ok(region)
     }
 
     /// Maps what another process allocated with [`Region::allocate_shared`].
@@ -136,12 +137,16 @@ mod tests {
     fn two_mappings_are_one_memory() {
         for len in [1, 8192, 5 << 20] {
             let near = Region::allocate_shared(len).unwrap();
+            near.write(0, b"kept");
+            near.settle_on_huge_pages();
             let far = second(&near, near.len()).unwrap();
             assert_ne!(near.addr(), far.addr());
             near.write(near.len() - 6, b"octets");
             let mut octets = [0; 6];
             far.read(far.len() - 6, &mut octets);
             assert_eq!(&octets, b"octets");
+            far.read(0, &mut octets);
+            assert_eq!(&octets[..4], b"kept");
             far.words(8, 2)[1].store(7, Ordering::Release);
             assert_eq!(near.words(16, 1)[0].load(Ordering::Acquire), 7);
         }

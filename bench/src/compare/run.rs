@@ -49,6 +49,7 @@ impl Runner {
     /// Errors: memory.
     pub fn new(program: PathBuf, cpus: [usize; 2], times: Times) -> io::Result<Runner> {
         let disk = Region::allocate_shared(DISK_BYTES)?;
+        disk.settle_on_huge_pages();
         let mut piece = vec![0; 1 << 20];
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
         for offset in (0..DISK_BYTES).step_by(piece.len()) {
@@ -118,6 +119,7 @@ impl Runner {
     fn index(&mut self) -> io::Result<Handle> {
         if self.index.is_none() {
             let memory = Region::allocate_shared(INDEX_BYTES)?;
+            memory.settle_on_huge_pages();
             let _ = Index::build(memory.clone());
             self.index = Some(memory);
         }

@@ -28,6 +28,8 @@ pub struct NicSpec {
     /// Buffers of 64 KiB that packets are received into, all of them in turn. `None`: the small
     /// ring that stays in the cache.
     pub rx_pool: Option<u32>,
+    /// Messages (a datagram, or a GRO run of at most 64 KiB) taken in one turn at most.
+    pub rx_burst: u32,
     /// Payload is copied into packet buffers before it is sent.
     pub staged_tx: bool,
 }
@@ -41,6 +43,8 @@ pub struct PipeSpec {
     pub spin_us: Option<u64>,
     /// See [`PipeOptions::yields`].
     pub yields: bool,
+    /// See [`PipeOptions::hands_over`].
+    pub hands_over: bool,
     /// See [`PipeOptions::batch`].
     pub batch: usize,
     /// See [`PipeOptions::rings_always`].
@@ -51,9 +55,9 @@ impl PipeSpec {
     /// As the pipe takes it.
     #[must_use]
     pub fn options(&self) -> PipeOptions {
-        let PipeSpec { depth, yields, batch, rings_always, .. } = *self;
+        let PipeSpec { depth, yields, hands_over, batch, rings_always, .. } = *self;
         let spin = self.spin_us.map_or(Duration::MAX, Duration::from_micros);
-        PipeOptions { depth, spin, yields, batch, rings_always }
+        PipeOptions { depth, spin, yields, hands_over, batch, rings_always }
     }
 }
 
@@ -65,11 +69,9 @@ pub fn nic(spec: &NicSpec) -> io::Result<Nic<AnyLink>> {
 
 /// Gives a NIC the receive buffers that it is to have.
 pub fn with_pool<L: Link, O: dpa::engine::Offload>(nic: Nic<L, O>, spec: &NicSpec) -> Nic<L, O> {
-    match spec.rx_pool {
-        None => nic,
-        // Bursts are those of the small ring: what differs is how long until a buffer is used again.
-        Some(slots) => nic.with_ring(RxRing::pool(slots, rx::SLOT_BYTES, rx::SLOTS)),
-    }
+    let burst = spec.rx_burst;
+    // Without a pool it is the small ring: the same buffers for every burst.
+    nic.with_ring(RxRing::pool(spec.rx_pool.unwrap_or(burst), rx::SLOT_BYTES, burst))
 }
 
 /// The link and the endpoint's configuration. Errors: the address cannot be had.

@@ -26,6 +26,10 @@ pub struct PipeOptions {
     /// Offer the processor to others at each turn without work: for a NIC that shares one with its
     /// host.
     pub yields: bool,
+    /// With `yields`: also after each turn that told the host something. The host answers at once
+    /// while more is on its way, so the two sides of a network work at the same time instead of in
+    /// turns; each costs a switch.
+    pub hands_over: bool,
     /// Descriptors that the NIC takes in one turn at most, so that packets get their turn too.
     pub batch: usize,
     /// For comparisons: ring for every piece of work, busy or not, and look at the ring only when
@@ -36,7 +40,14 @@ pub struct PipeOptions {
 impl Default for PipeOptions {
     fn default() -> PipeOptions {
         let spin = Duration::from_micros(50);
-        PipeOptions { depth: 1024, spin, yields: false, batch: 256, rings_always: false }
+        PipeOptions {
+            depth: 1024,
+            spin,
+            yields: false,
+            hands_over: false,
+            batch: 256,
+            rings_always: false,
+        }
     }
 }
 

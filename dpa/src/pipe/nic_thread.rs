@@ -34,6 +34,17 @@ struct Waiting {
     backlog: VecDeque<FabricEvent>,
 }
 
+/// What a turn did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// It found nothing.
+    Idle,
+    /// It found something that does not concern the host yet.
+    Worked,
+    /// It told the host something.
+    Told,
+}
+
 /// Time spent in turns that found work.
 #[derive(Default)]
 struct TurnTime {
@@ -55,31 +66,38 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
     /// Runs until `Stop`. The pipe's one loop: take work, poll, tell, send; sleep when idle.
     pub fn run(mut self) {
         let mut now = Instant::now();
-        while let Some(did_work) = self.turn(now) {
+        while let Some(turn) = self.turn(now) {
             let next = Instant::now();
             self.time.turns += 1;
-            if did_work {
-                self.busy_at = now;
-                self.time.busy += next - now;
-                now = next;
-            } else {
+            if turn == Turn::Idle {
                 self.time.idle_turns += 1;
                 self.idle(next);
-                now = if self.options.yields { Instant::now() } else { next };
+            } else {
+                self.busy_at = now;
+                self.time.busy += next - now;
             }
+            let hands_over = self.options.hands_over && turn == Turn::Told;
+            if self.options.yields && hands_over {
+                std::thread::yield_now();
+            }
+            let gone = self.options.yields && (hands_over || turn == Turn::Idle);
+            now = if gone { Instant::now() } else { next };
         }
     }
 
-    /// Takes work, polls, tells, sends. Whether there was anything to do; `None`: the host says
-    /// that it is over.
-    fn turn(&mut self, now: Instant) -> Option<bool> {
+    /// Takes work, polls, tells, sends. `None`: the host says that it is over.
+    fn turn(&mut self, now: Instant) -> Option<Turn> {
         let took = self.take_requests(now)?;
         self.fabric.poll(now, &mut self.waiting.events);
         let told = self.tell();
         self.fabric.flush(now);
         let activity = self.fabric.activity();
         let moved = std::mem::replace(&mut self.activity, activity) != activity;
-        Some(took || told || moved)
+        Some(match (told, took || moved) {
+            (true, _) => Turn::Told,
+            (false, true) => Turn::Worked,
+            (false, false) => Turn::Idle,
+        })
     }
 
     fn idle(&mut self, now: Instant) {
