@@ -4,7 +4,7 @@ use super::child::{ChildReport, ChildSpec, ChildWork};
 use super::figures;
 use super::page::{Handle, Page, Phase};
 use super::record::Sample;
-use super::scenarios::{Plan, StackPlan};
+use super::scenarios::{Placement, Plan, StackPlan};
 use crate::block_server::Index;
 use memory::Region;
 use std::io::{self, BufRead, BufReader, Read};
@@ -76,11 +76,9 @@ impl Runner {
         let page = Page::create()?;
         let spec = self.spec(plan, stack, round, &page)?;
         let [server_cpu, client_cpu] = self.cpus;
-        // Compacting: all engines on one processor, all applications on the other.
-        let (server_app, engines) = if stack.compacting {
-            (client_cpu, [Some(server_cpu); 2])
-        } else {
-            (server_cpu, [None; 2])
+        let (server_app, engines) = match stack.placement {
+            Placement::Beside => (server_cpu, [None; 2]),
+            Placement::Compacting => (client_cpu, [Some(server_cpu); 2]),
         };
         let mut server = self.start("server", &spec, server_app, engines[0])?;
         server.expect("ready")?;

@@ -15,9 +15,17 @@ pub struct StackPlan {
     pub role: Role,
     /// What it is made of.
     pub spec: StackSpec,
-    /// All engines on the server's processor, all applications on the client's; otherwise each engine
-    /// is beside its application.
-    pub compacting: bool,
+    /// Which part runs on which processor.
+    pub placement: Placement,
+}
+
+/// Which part runs on which processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Placement {
+    /// Each side has one of its own.
+    Beside,
+    /// All engines on the server's, all applications on the client's.
+    Compacting,
 }
 
 /// One workload.
@@ -87,13 +95,13 @@ const WIDE: StackPlan = plan(
 /// On two processors it works best with short batches.
 const COMPACTING: StackPlan = StackPlan {
     name: "microkernel-compacting",
-    compacting: true,
+    placement: Placement::Compacting,
     spec: StackSpec { batch: 16, ..StackSpec::MICROKERNEL },
     ..MICROKERNEL
 };
 
 const fn plan(name: &'static str, role: Role, spec: StackSpec) -> StackPlan {
-    StackPlan { name, role, spec, compacting: false }
+    StackPlan { name, role, spec, placement: Placement::Beside }
 }
 
 /// What every headline runs over.
@@ -149,8 +157,11 @@ fn block_server() -> Plan {
     let mut stacks = stacks();
     // Blocks that the application sums right away may be better off in the cache.
     for base in [MICROKERNEL, COMPACTING] {
-        let name =
-            if base.compacting { "microkernel-compacting-cached" } else { "microkernel-cached" };
+        let name = if base.placement == Placement::Compacting {
+            "microkernel-compacting-cached"
+        } else {
+            "microkernel-cached"
+        };
         let spec = StackSpec { streaming: false, ..base.spec };
         stacks.push(StackPlan { name, spec, ..base });
     }
