@@ -77,6 +77,45 @@ pub(crate) fn prefetch(start: *const u8, len: usize) {
     let _ = (start, len);
 }
 
+/// How far a block has come on its way out. At each stage some more of its lines are asked for, in
+/// ascending order: all at once would wait for the 10 to 16 fills that a core can have under way,
+/// and so the memory works while the processor does the rest of the block's I/O. The last lines
+/// are left to the hardware's own prefetching.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Its disk grants it.
+    Granted,
+    /// Its owner is told.
+    Answered,
+    /// It is queued to be sent.
+    Queued,
+    /// It is cut into packets.
+    Cut,
+}
+
+impl Stage {
+    /// Longer pieces are read fast enough by the gather itself.
+    const BYTES_MAX: usize = 16 << 10;
+
+    const fn lines(self) -> std::ops::Range<usize> {
+        match self {
+            Stage::Granted => 0..8,
+            Stage::Answered => 8..16,
+            Stage::Queued => 16..32,
+            Stage::Cut => 32..48,
+        }
+    }
+}
+
+/// Asks for those lines of `len` octets whose turn it is.
+#[inline]
+pub(crate) fn prefetch_stage(start: *const u8, len: usize, stage: Stage) {
+    if len <= Stage::BYTES_MAX {
+        let octets = (stage.lines().start * 64).min(len)..(stage.lines().end * 64).min(len);
+        prefetch(start.wrapping_add(octets.start), octets.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ mod region;
 mod registry;
 
 pub use buffer::DmaBuf;
-pub use cache::settle;
+pub use cache::{Stage, settle};
 pub use key::{Access, Lkey, Rkey};
 pub use lender::Lender;
 pub use pool::BufferPool;

@@ -3,7 +3,8 @@
 //! Source: IBTA 1.4, "Memory Management"; the key octet rule follows what Linux drivers do at each
 //! fast registration (the low octet of the key increments).
 
-use crate::{Access, Lkey, Region, Rkey, cache};
+use crate::cache::{self, Stage};
+use crate::{Access, Lkey, Region, Rkey};
 
 /// One scatter/gather element: `length` octets from `addr`, reachable through `lkey`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -123,6 +124,11 @@ impl Span<'_> {
     pub fn prefetch(&self) {
         const BYTES: usize = 8 * 64;
         cache::prefetch(self.ptr, self.len.min(BYTES));
+    }
+    /// Asks the cache for the lines whose turn it is, of a block that was [`Stage::Granted`].
+    #[inline]
+    pub fn prefetch_stage(&self, stage: Stage) {
+        cache::prefetch_stage(self.ptr, self.len, stage);
     }
 }
 
