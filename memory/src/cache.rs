@@ -67,14 +67,19 @@ pub fn settle() {
 /// a cycle a line.
 #[inline]
 pub(crate) fn prefetch(start: *const u8, len: usize) {
+    prefetch_lines(start, 0..len.div_ceil(64));
+}
+
+#[inline]
+fn prefetch_lines(start: *const u8, lines: std::ops::Range<usize>) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..len).step_by(64) {
+    for line in lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch neither faults nor changes memory, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * 64).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, len);
+    let _ = (start, lines);
 }
 
 /// How far a block has come on its way out. At each stage some more of its lines are asked for, in
@@ -111,8 +116,8 @@ impl Stage {
 #[inline]
 pub(crate) fn prefetch_stage(start: *const u8, len: usize, stage: Stage) {
     if len <= Stage::BYTES_MAX {
-        let octets = (stage.lines().start * 64).min(len)..(stage.lines().end * 64).min(len);
-        prefetch(start.wrapping_add(octets.start), octets.len());
+        let lines = stage.lines();
+        prefetch_lines(start, lines.start..lines.end.min(len.div_ceil(64)));
     }
 }
 

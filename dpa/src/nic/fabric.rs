@@ -94,8 +94,7 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
         // The endpoint's order: what opened, then completions, then what ended.
         self.tell_connections(out);
         out.append(&mut self.events);
-        self.endpoint.poll_wc(&mut self.wcs);
-        for wc in self.wcs.drain(..) {
+        while let Some(wc) = self.endpoint.next_wc() {
             if is_arrival(&wc) {
                 let message = Message { qp: wc.qp, wr_id: wc.wr_id, len: wc.byte_len };
                 self.placer.message(&message);
