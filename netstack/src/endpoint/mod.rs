@@ -1,7 +1,8 @@
 //! The endpoint: queue pairs by number, connection management, timers, fairness. Pure.
 //!
-//! Read first: [`Endpoint`] (the calls), then `receive` (where a packet goes), `run` (what follows from it), `transmit` (whose
-//! turn it is), `connect` (CM's notices to events), `verbs_face` (queue pairs without CM).
+//! Read first: [`Endpoint`] (the calls), then `receive` (where a packet goes), `run` (what follows
+//! from it), `transmit` (whose turn it is), `connect` (CM's notices to events), `verbs_face` (queue
+//! pairs without CM).
 //! FlexiNS part: the NIC CPU's transport, with all state that a packet needs in one table access.
 //!
 //! Order that a caller can rely on: of one connection, `Established` comes before its first
