@@ -89,14 +89,58 @@ pub fn settle() {
 /// a cycle a line.
 #[inline]
 pub(crate) fn prefetch(start: *const u8, len: usize) {
+    prefetch_lines(start, 0..len.div_ceil(64));
+}
+
+#[inline]
+fn prefetch_lines(start: *const u8, lines: std::ops::Range<usize>) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..len).step_by(64) {
+    for line in lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: a prefetch neither faults nor changes memory, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line * 64).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, len);
+    let _ = (start, lines);
+}
+
+/// How far a block has come on its way out. At each stage some more of its lines are asked for, in
+/// ascending order: all at once would wait for the 10 to 16 fills that a core can have under way,
+/// and so the memory works while the processor does the rest of the block's I/O. The last lines
+/// are left to the hardware's own prefetching.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Its disk grants it.
+    Granted,
+    /// Its owner is told.
+    Answered,
+    /// It is queued to be sent.
+    Queued,
+    /// It is cut into packets.
+    Cut,
+}
+
+impl Stage {
+    /// Longer pieces are read fast enough by the gather itself.
+    const BYTES_MAX: usize = 16 << 10;
+
+    const fn lines(self) -> std::ops::Range<usize> {
+        match self {
+            Stage::Granted => 0..8,
+            Stage::Answered => 8..16,
+            Stage::Queued => 16..32,
+            Stage::Cut => 32..48,
+        }
+    }
+}
+
+/// Asks for those lines of `len` octets whose turn it is.
+#[inline]
+pub(crate) fn prefetch_stage(start: *const u8, len: usize, stage: Stage) {
+    if len <= Stage::BYTES_MAX {
+        let lines = stage.lines();
+        prefetch_lines(start, lines.start..lines.end.min(len.div_ceil(64)));
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use netstack::endpoint::{Endpoint, EndpointConfig};
 use netstack::fabric::FabricEvent;
 use netstack::link::{Link, RxRing, TxBatch};
 use std::time::Instant;
-use verbs::{QpNum, Wc};
+use verbs::QpNum;
 
 /// Transmit calls in one flush at most.
 const TX_CALLS_MAX: usize = 16;
@@ -28,7 +28,6 @@ pub struct Nic<L, O = NoOffload> {
     pace: Pace,
     placer: Placer<O>,
     batch: TxBatch,
-    wcs: Vec<Wc>,
     /// Told at the next poll: work that could not even be posted.
     events: Vec<FabricEvent>,
     read_depth_max: u8,
@@ -59,7 +58,6 @@ impl<L: Link, O: Offload> Nic<L, O> {
             pace: Pace::default(),
             placer,
             batch: TxBatch::new(caps.burst_max),
-            wcs: Vec::with_capacity(1024),
             events: Vec::new(),
             read_depth_max: config.read_depth_max,
             looks_are_cheap: link.looks_are_cheap(),
@@ -123,6 +121,7 @@ impl<L: Link, O: Offload> Nic<L, O> {
             }
             self.endpoint.handle_parts(now, packet.from, packet.ecn, parts, &mut self.placer);
         }
+        self.endpoint.end_burst(now);
         // What was placed past the cache is visible before anybody hears of it.
         memory::settle();
     }
