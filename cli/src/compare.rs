@@ -10,7 +10,10 @@ use ::bench::compare::{self, child::ChildSpec};
 use ::bench::report::{against, html, table};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,12 +24,13 @@ const LIMITS: Duration = Duration::from_secs(3);
 pub(crate) fn run(args: &Compare) -> Result<(), Failure> {
     let old = args.against.as_deref().map(read_old).transpose()?;
     let plans = chosen(args)?;
-    let begin = Instant::now();
-    let comparison = measure(args, &plans, begin)?;
+    // A report that cannot be written is better known before the minutes of measuring.
+    let mut html_file = args.html.as_deref().map(create).transpose()?;
+    let comparison = measure(args, &plans, Instant::now())?;
     let against = old.map(|old| against::compare(&old, &comparison)).transpose();
     let against = against.map_err(Failure::misuse)?;
-    if let Some(path) = &args.html {
-        std::fs::write(path, html::page(&comparison, against.as_ref()))
+    if let Some((file, path)) = &mut html_file {
+        file.write_all(html::page(&comparison, against.as_ref()).as_bytes())
             .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     }
     if args.output == Format::Json {
@@ -44,11 +48,16 @@ pub(crate) fn run(args: &Compare) -> Result<(), Failure> {
     }
 }
 
+fn create(path: &Path) -> Result<(File, &Path), Failure> {
+    let file = File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+    Ok((file, path))
+}
+
 fn worse(regressed: bool) -> Result<(), Failure> {
     if regressed { Err(Failure::new("slower than before: see the rows marked so")) } else { Ok(()) }
 }
 
-fn read_old(path: &std::path::Path) -> Result<Comparison, Failure> {
+fn read_old(path: &Path) -> Result<Comparison, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| Failure::new(format!("{shown}: {e}")))?;
     against::read(&text).map_err(|error| Failure::new(format!("{shown}: {error}")))

@@ -268,12 +268,12 @@ fn sink(connections: u32, depth: u32, recv_depth: u32, block_bytes: u32) -> Chil
 fn connections() -> Vec<Plan> {
     let point = |count: u32| Plan {
         name: format!("connections-{count}"),
-        title: format!("4 KiB messages, 256 at once over {count} connections"),
+        title: format!("4 KiB messages, 1,024 at once over {count} connections"),
         family: Some("connections"),
         x: f64::from(count),
         decides: Measure::Iops,
         // As many receives as one connection may need at most.
-        work: sink(count, 256, (1024 / count).clamp(16, 256), 4096),
+        work: sink(count, 1024, (2048 / count).clamp(4, 256), 4096),
         stacks: vec![FLEXINS, MICROKERNEL],
         wanted: Wanted::default(),
         limit: None,
