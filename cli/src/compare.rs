@@ -189,6 +189,10 @@ fn bar(args: &Compare, samples: usize) -> ProgressBar {
 
 /// One of the two processes of a sample.
 pub(crate) fn child(args: &CompareChild) -> Result<(), Failure> {
+    // A stack that ends takes its application with it: the reason is enough.
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!("flexblk: {}", info.payload_as_str().unwrap_or("panicked"));
+    }));
     connect::pin(args.cpu)?;
     let spec: ChildSpec = serde_json::from_str(&args.spec)?;
     let mut engine = Command::new(std::env::current_exe()?);

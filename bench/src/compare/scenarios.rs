@@ -139,6 +139,7 @@ fn headline(plain: f64, host: f64) -> Wanted {
 pub fn all() -> Vec<Plan> {
     let mut plans = vec![block_server()];
     plans.extend(random());
+    plans.extend(adaptive());
     plans.extend(sequential());
     plans.extend(connections());
     plans.extend(working_sets());
@@ -225,6 +226,20 @@ fn random() -> Vec<Plan> {
                 quick: is_headline || (depth == 1 && is_read),
             });
         }
+    }
+    plans
+}
+
+/// The same reads with sides that sleep when they are idle for a while.
+fn adaptive() -> Vec<Plan> {
+    let mut plans = random();
+    plans.retain(|plan| plan.name == "randread-4k-x1" || plan.name == "randread-4k-x32");
+    for plan in &mut plans {
+        plan.name.push_str("-adaptive");
+        plan.title.push_str(", adaptive polling");
+        (plan.wanted, plan.limit, plan.quick) = (Wanted::default(), None, false);
+        plan.stacks = stacks();
+        plan.stacks.iter_mut().for_each(|stack| stack.spec.adaptive = true);
     }
     plans
 }
@@ -320,7 +335,7 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), plans.len());
         let count = |word: &str| plans.iter().filter(|plan| plan.is_meant_by(word)).count();
-        assert_eq!((count("randread-4k-x32"), count("randread"), count("working-set")), (1, 4, 5));
+        assert_eq!((count("randread-4k-x32"), count("randread"), count("working-set")), (2, 6, 5));
         assert_eq!(count("rand"), 0);
         for plan in plans.iter().filter(|plan| plan.family == Some("working-set")) {
             let ChildWork::BlockServer(work) = plan.work else { panic!("{}", plan.name) };
