@@ -1,5 +1,11 @@
 //! Load scenarios and what they report. [`load`]: block workloads over the initiator.
-//! [`limits`]: what this machine can move at all.
+//! [`limits`]: what this machine can move at all. [`compare`]: stacks against each other,
+//! with [`micro`], the baseline; [`report`]: what a comparison looks like.
 
+pub mod block_server;
+pub mod compare;
 pub mod limits;
 pub mod load;
+pub mod micro;
+pub mod report;
+pub mod stack;

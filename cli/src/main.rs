@@ -9,6 +9,7 @@
 mod admin;
 mod args;
 mod bench;
+mod compare;
 mod config;
 mod connect;
 mod copy;
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
         Command::Write(args) => copy::write(args),
         Command::Bench(args) => bench::run(args),
         Command::Limits(args) => limits::run(args),
+        Command::Compare(args) => compare::run(args),
+        Command::CompareChild(args) => compare::child(args),
+        Command::CompareEngine => compare::engine(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,10 +22,20 @@ pub const SPIN: Duration = Duration::from_micros(50);
 /// Longest sleep, so that a clock that jumps cannot hang anybody.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
+/// What a wait was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Idled {
+    /// The processor was not given away.
+    Here,
+    /// It was, for a moment or for long.
+    Away,
+}
+
 /// Decides between spinning and sleeping, turn by turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiter {
     mode: PollMode,
+    yields: bool,
     quiet_since: Option<Instant>,
     sleeps: u64,
 }
@@ -34,7 +44,13 @@ impl Waiter {
     /// A waiter of this mode.
     #[must_use]
     pub fn new(mode: PollMode) -> Waiter {
-        Waiter { mode, quiet_since: None, sleeps: 0 }
+        Waiter { mode, yields: false, quiet_since: None, sleeps: 0 }
+    }
+    /// The same, but while it would spin it offers the processor to others: for a host that shares
+    /// one with its network stack.
+    #[must_use]
+    pub fn yielding(self) -> Waiter {
+        Waiter { yields: true, ..self }
     }
 
     /// Something happened: the whole budget is there again. For callers that go elsewhere between
@@ -57,8 +73,8 @@ impl Waiter {
         progress: bool,
         now: Instant,
         deadline: Option<Instant>,
-    ) {
-        self.idle_or_woken(fabric, None, progress, now, deadline);
+    ) -> Idled {
+        self.idle_or_woken(fabric, None, progress, now, deadline)
     }
 
     /// The same, also woken by `wake` becoming readable.
@@ -69,22 +85,26 @@ impl Waiter {
         progress: bool,
         now: Instant,
         deadline: Option<Instant>,
-    ) {
-        if progress || self.mode == PollMode::Busy || fabric.has_pending() {
+    ) -> Idled {
+        if progress {
             self.quiet_since = None;
-            return;
+            return Idled::Here;
         }
         let since = *self.quiet_since.get_or_insert(now);
-        if now.saturating_duration_since(since) < SPIN {
-            std::hint::spin_loop();
-            return;
+        let is_early = now.saturating_duration_since(since) < SPIN;
+        if self.mode == PollMode::Busy || is_early {
+            return self.spin();
+        }
+        if !fabric.may_sleep() {
+            self.quiet_since = None;
+            return Idled::Here;
         }
         self.sleeps += 1;
         let left = deadline.map_or(SLEEP_MAX, |at| at.saturating_duration_since(now));
         let left = left.min(SLEEP_MAX);
         let Some(fd) = fabric.fd() else {
             std::thread::sleep(left.min(SPIN));
-            return;
+            return Idled::Away;
         };
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(1),
@@ -96,5 +116,15 @@ impl Waiter {
         if poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
             self.quiet_since = None;
         }
+        Idled::Away
+    }
+
+    fn spin(&self) -> Idled {
+        if !self.yields {
+            std::hint::spin_loop();
+            return Idled::Here;
+        }
+        std::thread::yield_now();
+        Idled::Away
     }
 }

@@ -1,6 +1,7 @@
 //! A piece of a region with exactly one owner.
 
 use crate::Region;
+use crate::cache::{self, Stage};
 
 /// A piece of a region with one owner: whoever holds it may let a device read or write it.
 ///
@@ -87,6 +88,11 @@ impl DmaBuf {
     /// Sets all octets to `value`.
     pub fn fill(&mut self, value: u8) {
         self.region.fill(self.offset, self.len, value);
+    }
+    /// Asks the cache for the lines whose turn it is, of a buffer that will be sent.
+    #[inline]
+    pub fn prefetch(&self, stage: Stage) {
+        cache::prefetch_stage(self.as_ptr(), self.len, stage);
     }
     /// Pointer to the first octet, for system calls.
     #[must_use]

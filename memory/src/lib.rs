@@ -15,11 +15,13 @@ mod lender;
 mod pool;
 mod region;
 mod registry;
+mod shared;
 
 pub use buffer::DmaBuf;
-pub use cache::settle;
+pub use cache::{Stage, settle};
 pub use key::{Access, Lkey, Rkey};
 pub use lender::Lender;
 pub use pool::BufferPool;
 pub use region::Region;
 pub use registry::{AccessError, Mr, Registry, RegistryFull, Sge, Span};
+pub use shared::share_all;

@@ -3,6 +3,7 @@
 use crate::cache;
 use std::any::Any;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -23,11 +24,15 @@ struct Inner {
     backing: Backing,
     /// Nobody reads soon what is written: writes go past the cache.
     streaming: bool,
+    /// Address of the first octet in work requests, if it is not the mapping's own.
+    iova: Option<u64>,
 }
 
-enum Backing {
+pub(crate) enum Backing {
     /// Anonymous private mapping of our own; unmapped on drop.
     Anonymous,
+    /// A memfd that other processes may map; unmapped on drop.
+    Shared(OwnedFd),
     /// Somebody else's memory, kept alive by its owner.
     Owner(#[allow(dead_code, reason = "held for its Drop")] Box<dyn Any + Send + Sync>),
 }
@@ -42,8 +47,13 @@ impl Region {
     /// Maps `len` zeroed octets (rounded up to 4,096), with transparent huge pages asked for where
     /// the region is large enough for one.
     ///
+    /// A process that called [`crate::share_all`] gets memory that others can map.
+    ///
     /// Errors: what `mmap` says (`ENOMEM`), or `InvalidInput` for a length of zero.
     pub fn allocate(len: usize) -> io::Result<Region> {
+        if crate::shared::shares_all() {
+            return Region::allocate_shared(len);
+        }
         let rounded = len
             .checked_next_multiple_of(4096)
             .filter(|&n| n > 0)
@@ -114,10 +124,18 @@ impl Region {
     pub fn is_empty(&self) -> bool {
         self.inner.len == 0
     }
+    /// The same memory, whose first octet work requests call `iova`: the address at which another
+    /// process, whose requests these are, has it mapped. Panics when the region is shared already.
+    #[must_use]
+    pub fn named(mut self, iova: u64) -> Region {
+        let inner = Arc::get_mut(&mut self.inner).expect("named before it is shared");
+        inner.iova = Some(iova);
+        self
+    }
     /// Address of the first octet, as work requests carry it.
     #[must_use]
     pub fn addr(&self) -> u64 {
-        self.inner.base.as_ptr() as u64
+        self.inner.iova.unwrap_or(self.inner.base.as_ptr() as u64)
     }
     /// The same mapping (not equal contents).
     #[must_use]
@@ -167,7 +185,15 @@ impl Region {
         unsafe { std::ptr::write_bytes(self.as_ptr(offset), value, len) };
     }
 
-    pub(crate) fn is_streaming(&self) -> bool {
+    pub(crate) fn with_backing(base: NonNull<u8>, len: usize, backing: Backing) -> Region {
+        Region { inner: Arc::new(Inner::new(base, len, backing)) }
+    }
+    pub(crate) fn backing(&self) -> &Backing {
+        &self.inner.backing
+    }
+    /// See [`Region::streaming`].
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
         self.inner.streaming
     }
 
@@ -189,22 +215,22 @@ impl std::fmt::Debug for Region {
 
 impl Inner {
     fn new(base: NonNull<u8>, len: usize, backing: Backing) -> Inner {
-        Inner { base, len, backing, streaming: false }
+        Inner { base, len, backing, streaming: false, iova: None }
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if matches!(self.backing, Backing::Anonymous) {
+        if matches!(self.backing, Backing::Anonymous | Backing::Shared(_)) {
             trim(self.base.as_ptr() as usize, self.len);
         }
     }
 }
 
 /// Unmaps a span of a mapping of our own.
-fn trim(start: usize, len: usize) {
+pub(crate) fn trim(start: usize, len: usize) {
     if len > 0 {
-        // SAFETY: called only on spans of a mapping that this file made and nobody else holds.
+        // SAFETY: called only on spans of a mapping that this crate made and nobody else holds.
         unsafe { libc::munmap(start as *mut libc::c_void, len) };
     }
 }

@@ -3,7 +3,8 @@
 //! Source: IBTA 1.4, "Memory Management"; the key octet rule follows what Linux drivers do at each
 //! fast registration (the low octet of the key increments).
 
-use crate::{Access, Lkey, Region, Rkey, cache};
+use crate::cache::{self, Stage};
+use crate::{Access, Lkey, Region, Rkey};
 
 /// One scatter/gather element: `length` octets from `addr`, reachable through `lkey`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,8 +74,10 @@ pub struct Span<'r> {
     ptr: *mut u8,
     len: usize,
     streaming: bool,
-    /// Where it was named, if its octets may wait in the receive ring.
-    held_back: Option<Sge>,
+    held_back: bool,
+    /// Where it was named.
+    addr: u64,
+    key: u32,
     _table: std::marker::PhantomData<&'r Registry>,
 }
 
@@ -98,7 +101,8 @@ impl Span<'_> {
     /// (see [`Registry::hold_back`]).
     #[must_use]
     pub fn held_back(&self) -> Option<Sge> {
-        self.held_back
+        let length = u32::try_from(self.len).unwrap_or(u32::MAX);
+        self.held_back.then_some(Sge { addr: self.addr, length, lkey: Lkey(self.key) })
     }
     /// Copies `from` into the span's start. Panics if longer than the span. In a streaming region
     /// others see it after [`crate::settle`].
@@ -117,12 +121,24 @@ impl Span<'_> {
         // SAFETY: as in `write`.
         unsafe { std::ptr::copy_nonoverlapping(self.ptr, into.as_mut_ptr(), into.len()) };
     }
+    /// Copies the span to `at` of a region. Panics if it does not fit there. The two must not overlap.
+    pub fn copy_to(&self, into: &Region, at: usize) {
+        into.check(at, self.len);
+        // SAFETY: both inside live mappings, the span's checked against its registration; that they do
+        // not overlap is the caller's claim, and octets are octets if it is wrong.
+        unsafe { std::ptr::copy(self.ptr, into.as_ptr(at), self.len) };
+    }
     /// Asks the cache for the span's first lines, so that the hardware's own prefetching takes over
     /// the rest: asking for all of a 4-KiB block waits for the 10 to 16 fills that a core can have
     /// under way (measured: 9 % less throughput of 4-KiB reads).
     pub fn prefetch(&self) {
         const BYTES: usize = 8 * 64;
         cache::prefetch(self.ptr, self.len.min(BYTES));
+    }
+    /// Asks the cache for the lines whose turn it is, of a block that was [`Stage::Granted`].
+    #[inline]
+    pub fn prefetch_stage(&self, stage: Stage) {
+        cache::prefetch_stage(self.ptr, self.len, stage);
     }
 }
 
@@ -330,10 +346,8 @@ impl Registry {
         let ptr = unsafe { slot.ptr.add(offset as usize) };
         #[expect(clippy::cast_possible_truncation, reason = "within a mapped region")]
         let len = len as usize;
-        let sge = || Sge { addr, length: u32::try_from(len).unwrap_or(u32::MAX), lkey: Lkey(key) };
-        let held_back = slot.held_back.then(sge);
-        let (streaming, _table) = (slot.streaming, std::marker::PhantomData);
-        Ok(Span { ptr, len, streaming, held_back, _table })
+        let (streaming, held_back) = (slot.streaming, slot.held_back);
+        Ok(Span { ptr, len, streaming, held_back, addr, key, _table: std::marker::PhantomData })
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use crate::lock::{Locks, Mode};
 use crate::slab::Slab;
 use crate::staging::Staging;
 use crate::{BlockRange, DiskStatus, Done, Durability, Full, Op, Purpose, Request, Tag};
-use ::memory::{DmaBuf, Lender, Region};
+use ::memory::{DmaBuf, Lender, Region, Stage};
 use std::collections::VecDeque;
 use std::io;
 
@@ -102,6 +102,7 @@ impl InPlace {
         match request.op {
             Op::Read(range) if self.locks.try_lock(range, Mode::Shared) => {
                 let own = self.own(range);
+                own.prefetch(Stage::Granted);
                 self.finish(request.tag, DiskStatus::Good, Some(own));
             }
             Op::Prepare(range, Purpose::StagedWrite | Purpose::Compare) => {

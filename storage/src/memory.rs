@@ -28,7 +28,18 @@ impl Memory {
             .checked_mul(u64::from(block_bytes))
             .and_then(|octets| usize::try_from(octets).ok())
             .ok_or(io::ErrorKind::InvalidInput)?;
-        let blocks = Region::allocate(octets)?.streaming();
+        Memory::over(Region::allocate(octets)?.streaming(), block_bytes, depth)
+    }
+
+    /// The same over memory that is there already, with whatever it holds. Blocks that its end cuts
+    /// short are left out.
+    ///
+    /// Errors: what `mmap` says; `InvalidInput` for memory of less than a block.
+    pub fn over(blocks: Region, block_bytes: u32, depth: u32) -> io::Result<Memory> {
+        let block_count = blocks.len() as u64 / u64::from(block_bytes);
+        if block_count == 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         Ok(Memory {
             geometry: Geometry {
                 block_bytes,

@@ -35,6 +35,29 @@ pub enum WcStatus {
     GeneralErr = 21,
 }
 
+impl WcStatus {
+    /// The status of an `ibv_wc_status` number; [`WcStatus::GeneralErr`] for those without a name
+    /// here.
+    #[must_use]
+    pub fn from_number(number: u32) -> WcStatus {
+        match number {
+            0 => WcStatus::Success,
+            1 => WcStatus::LocLenErr,
+            2 => WcStatus::LocQpOpErr,
+            4 => WcStatus::LocProtErr,
+            5 => WcStatus::WrFlushErr,
+            7 => WcStatus::BadRespErr,
+            8 => WcStatus::LocAccessErr,
+            9 => WcStatus::RemInvReqErr,
+            10 => WcStatus::RemAccessErr,
+            11 => WcStatus::RemOpErr,
+            12 => WcStatus::RetryExcErr,
+            13 => WcStatus::RnrRetryExcErr,
+            _ => WcStatus::GeneralErr,
+        }
+    }
+}
+
 /// What completed, with `ibv_wc_opcode`'s numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]

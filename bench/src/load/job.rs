@@ -2,6 +2,7 @@
 
 use super::{JobReport, Load, Verifier, Workload};
 use hdrhistogram::Histogram;
+use initiator::wait::Idled;
 use initiator::{Completion, Host, IoOp, NamespaceInfo, Waiter};
 use memory::{Mr, Region};
 use netstack::fabric::Fabric;
@@ -14,7 +15,40 @@ use wire::nvme::Status;
 pub type Progress<'a> = &'a mut dyn FnMut(u64, f64);
 
 /// Latencies above this are recorded as this.
-const LATENCY_MAX_NS: u64 = 60_000_000_000;
+pub const LATENCY_MAX_NS: u64 = 60_000_000_000;
+
+/// Before, in and after the measured time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Not measured yet.
+    Ramp,
+    /// Measured.
+    Measuring,
+    /// What is outstanding is waited for.
+    Over,
+}
+
+/// Gives a function each counter of a fabric.
+pub type Counters<'a> = &'a mut dyn FnMut(&mut dyn FnMut(&'static str, u64));
+
+/// Hears what a load does.
+pub trait Observer {
+    /// A stage begins. `counters` tells the counters of the job's fabric.
+    fn stage(&mut self, _stage: Stage, _counters: Counters<'_>) {}
+    /// A turn went from `from` to `to`; `did_work`: it found something to do.
+    fn turn(&mut self, _from: Instant, _to: Instant, _did_work: bool) {}
+    /// Told about twice a second: I/Os done so far, and the share of the time that has passed.
+    fn progress(&mut self, _ios: u64, _share: f64) {}
+}
+
+/// Whoever only wants to know how far it is.
+struct Told<'a>(Progress<'a>);
+
+impl Observer for Told<'_> {
+    fn progress(&mut self, ios: u64, share: f64) {
+        (self.0)(ios, share);
+    }
+}
 
 struct Slot {
     started: Instant,
@@ -42,14 +76,6 @@ struct Job<'a, F: Fabric> {
     gave_up: bool,
 }
 
-/// Before, in and after the measured time.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Ramp,
-    Measuring,
-    Over,
-}
-
 /// Runs `load` on a live host. `waiter` says how to wait.
 ///
 /// Errors: memory, or a connection that is not live. Failed I/Os are counted, not errors.
@@ -57,13 +83,26 @@ pub fn run<F: Fabric>(
     host: &mut Host<F>,
     ns: NamespaceInfo,
     load: Load,
-    mut waiter: Waiter,
+    waiter: Waiter,
     progress: Progress<'_>,
+) -> io::Result<JobReport> {
+    run_observed(host, ns, load, waiter, &mut Told(progress))
+}
+
+/// The same, watched more closely.
+///
+/// Errors: as `run`.
+pub fn run_observed<F: Fabric>(
+    host: &mut Host<F>,
+    ns: NamespaceInfo,
+    load: Load,
+    mut waiter: Waiter,
+    observer: &mut dyn Observer,
 ) -> io::Result<JobReport> {
     let memory = Region::allocate(load.io_bytes as usize * usize::from(load.depth))?;
     let mr = host.register(&memory).map_err(io::Error::other)?;
     let mut job = Job::new(host, ns, load, memory, mr);
-    let outcome = job.run(&mut waiter, progress);
+    let outcome = job.run(&mut waiter, observer);
     let Job { host, mr, report, .. } = job;
     host.deregister(&mr);
     outcome.map(|()| report)
@@ -107,7 +146,7 @@ impl<'a, F: Fabric> Job<'a, F> {
         }
     }
 
-    fn run(&mut self, waiter: &mut Waiter, progress: Progress<'_>) -> io::Result<()> {
+    fn run(&mut self, waiter: &mut Waiter, observer: &mut dyn Observer) -> io::Result<()> {
         let begin = Instant::now();
         let measure_from = begin + self.load.ramp;
         let end = measure_from + self.load.time;
@@ -118,14 +157,19 @@ impl<'a, F: Fabric> Job<'a, F> {
             self.start(begin, slot)?;
         }
         let mut outstanding = usize::from(self.load.depth);
-        let mut now = begin;
+        let (mut now, mut progressed, mut activity) = (begin, true, 0);
         while outstanding > 0 {
+            let from = now;
             self.host.turn(now);
             self.host.poll_done(&mut done);
-            let progressed = !done.is_empty();
+            let moved = self.host.fabric().activity();
+            let did_work = progressed | !done.is_empty() | (moved != activity);
+            activity = moved;
+            progressed = !done.is_empty();
             now = Instant::now();
+            observer.turn(from, now, did_work);
             if self.stage == Stage::Ramp && now >= measure_from {
-                self.stage = Stage::Measuring;
+                self.enter(Stage::Measuring, observer);
                 counters = self.counters(waiter);
             }
             for completion in done.drain(..) {
@@ -142,21 +186,30 @@ impl<'a, F: Fabric> Job<'a, F> {
             }
             if self.stage == Stage::Measuring && now >= end {
                 self.stop_measuring(now - measure_from, &counters, waiter);
+                self.enter(Stage::Over, observer);
             }
             if now - told > Duration::from_millis(500) {
                 told = now;
-                progress(
-                    self.report.ios,
-                    (now - begin).as_secs_f64() / (end - begin).as_secs_f64(),
-                );
+                let share = (now - begin).as_secs_f64() / (end - begin).as_secs_f64();
+                observer.progress(self.report.ios, share);
             }
             let deadline = self.host.poll_timeout();
-            waiter.idle(self.host.fabric(), progressed, now, deadline);
+            if waiter.idle(self.host.fabric(), progressed, now, deadline) == Idled::Away {
+                // The time that passed was not this turn's.
+                now = Instant::now();
+            }
         }
         if self.stage == Stage::Measuring {
             self.stop_measuring(now - measure_from, &counters, waiter);
+            self.enter(Stage::Over, observer);
         }
         Ok(())
+    }
+
+    fn enter(&mut self, stage: Stage, observer: &mut dyn Observer) {
+        self.stage = stage;
+        let fabric = self.host.fabric();
+        observer.stage(stage, &mut |report| fabric.counters(report));
     }
 
     fn stop_measuring(
@@ -165,7 +218,6 @@ impl<'a, F: Fabric> Job<'a, F> {
         before: &BTreeMap<&'static str, u64>,
         waiter: &Waiter,
     ) {
-        self.stage = Stage::Over;
         self.report.time = time.max(Duration::from_nanos(1));
         self.report.counters = growth(before, &self.counters(waiter));
     }

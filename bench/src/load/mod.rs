@@ -7,14 +7,14 @@ mod job;
 mod pattern;
 mod report;
 
-pub use job::{Progress, run};
+pub use job::{Counters, LATENCY_MAX_NS, Observer, Progress, Stage, run, run_observed};
 pub use pattern::Verifier;
 pub use report::{JobReport, Latency, Report};
 
 use std::time::Duration;
 
 /// What to do with the blocks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Workload {
     /// Sequential read.
     Read,

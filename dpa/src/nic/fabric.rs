@@ -2,7 +2,7 @@
 
 use super::Nic;
 use crate::engine::{Message, Offload};
-use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
+use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Stage};
 use netstack::endpoint::ConnEvent;
 use netstack::fabric::{
     ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle, Work, WorkOp,
@@ -67,7 +67,7 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
 
     fn post(&mut self, qp: QpHandle, work: Work) -> Result<(), Full<Work>> {
         let qpn = QpNum::new(qp.0);
-        let (wr_id, sges) = (work.token, work.local.iter().collect());
+        let (wr_id, sges) = (work.token, work.local.to_list());
         let outcome = match send_op(work.op) {
             None => self.endpoint.post_recv(qpn, RecvWr { wr_id, sges }),
             Some(op) => {
@@ -94,8 +94,7 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
         // The endpoint's order: what opened, then completions, then what ended.
         self.tell_connections(out);
         out.append(&mut self.events);
-        self.endpoint.poll_wc(&mut self.wcs);
-        for wc in self.wcs.drain(..) {
+        while let Some(wc) = self.endpoint.next_wc() {
             if is_arrival(&wc) {
                 let message = Message { qp: wc.qp, wr_id: wc.wr_id, len: wc.byte_len };
                 self.placer.message(&message);
@@ -116,6 +115,9 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
     }
     fn has_pending(&self) -> bool {
         !self.events.is_empty() || self.endpoint.has_pending()
+    }
+    fn activity(&self) -> u64 {
+        self.packets
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.link.counters(report);
@@ -138,12 +140,14 @@ impl<L: Link, O: Offload> Nic<L, O> {
     /// Fetches payload lines that the link will gather at the next flush.
     #[inline]
     fn prefetch(&self, work: &Work) {
-        if matches!(work.op, WorkOp::RdmaRead(_)) {
-            return;
-        }
         for sge in work.local.iter().filter(|sge| sge.length <= PREFETCH_BYTES_MAX) {
-            if let Ok(span) = self.endpoint.memory_ref().local(sge, Access::LOCAL_READ) {
-                span.prefetch();
+            let Ok(span) = self.endpoint.memory_ref().local(sge, Access::LOCAL_READ) else {
+                continue;
+            };
+            match work.op {
+                WorkOp::RdmaWrite(_) => span.prefetch_stage(Stage::Queued),
+                WorkOp::Send { .. } => span.prefetch(),
+                WorkOp::RdmaRead(_) | WorkOp::Recv => {}
             }
         }
     }

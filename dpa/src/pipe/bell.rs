@@ -5,52 +5,56 @@
 //! (Dekker's argument; checked by loom). While the sleeper is busy the flag stays clear and ringing
 //! is one load.
 
+use super::lines::Lines;
 #[cfg(feature = "loom")]
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(feature = "loom"))]
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// The flag of one sleeper, without a way to wake it (that is [`Bell`]'s).
-#[derive(Debug)]
-pub(super) struct Armed(AtomicBool);
+/// The flag of one sleeper, without a way to wake it (that is [`Bell`]'s). A line of its own.
+pub(super) struct Armed(Lines);
 
 impl Armed {
     pub(super) fn new() -> Armed {
-        Armed(AtomicBool::new(false))
+        Armed(Lines::own(1))
+    }
+    fn flag(&self) -> &AtomicU64 {
+        &self.0.line(0)[0]
     }
     /// The sleeper is about to look at its ring for the last time before it sleeps.
     pub(super) fn arm(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag().store(1, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
     /// The sleeper is awake.
     #[cfg_attr(feature = "loom", expect(dead_code, reason = "the models only fall asleep"))]
     pub(super) fn disarm(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.flag().store(0, Ordering::Relaxed);
     }
     /// After publishing: true when the sleeper must be woken, by the one that asked.
     pub(super) fn must_wake(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::Relaxed)
+        self.flag().load(Ordering::Relaxed) != 0 && self.flag().swap(0, Ordering::Relaxed) != 0
     }
 }
 
 #[cfg(not(feature = "loom"))]
-pub use eventfd::{Bell, Ringer, bell};
+pub use eventfd::{Bell, Ringer, bell, bell_in};
 
 #[cfg(not(feature = "loom"))]
 mod eventfd {
-    use super::Armed;
-    use std::fs::File;
-    use std::io::{self, Read, Write};
-    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+    use super::{Armed, Lines};
+    use memory::Region;
+    use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+    use std::io;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     struct Shared {
         armed: Armed,
-        file: File,
+        eventfd: OwnedFd,
         wakes: AtomicU64,
         sleeps: AtomicU64,
     }
@@ -68,26 +72,35 @@ mod eventfd {
 
     /// A bell and its ringer. Errors: what `eventfd` says.
     pub fn bell() -> io::Result<(Bell, Ringer)> {
-        // SAFETY: eventfd takes no pointers.
-        let raw = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
-        if raw < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a descriptor that was just made and that nobody else has.
-        let file = File::from(unsafe { OwnedFd::from_raw_fd(raw) });
+        let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(both(Armed::new(), fd))
+    }
+
+    /// Both ends of a bell between processes, of which each uses one: the flag is the line of
+    /// `region` at `offset`, the eventfd was made by one and sent to the other.
+    #[must_use]
+    pub fn bell_in(region: &Region, offset: usize, eventfd: OwnedFd) -> (Bell, Ringer) {
+        both(Armed(Lines::mapped(region, offset, 1)), eventfd)
+    }
+
+    fn both(armed: Armed, eventfd: OwnedFd) -> (Bell, Ringer) {
         let (wakes, sleeps) = (AtomicU64::new(0), AtomicU64::new(0));
-        let shared = Arc::new(Shared { armed: Armed::new(), file, wakes, sleeps });
-        Ok((Bell { shared: Arc::clone(&shared) }, Ringer { shared }))
+        let shared = Arc::new(Shared { armed, eventfd, wakes, sleeps });
+        (Bell { shared: Arc::clone(&shared) }, Ringer { shared })
     }
 
     impl Ringer {
         /// Wakes the sleeper if it sleeps or is about to. Call after publishing.
         pub fn ring(&self) {
             if self.shared.armed.must_wake() {
-                self.shared.wakes.fetch_add(1, Ordering::Relaxed);
-                // Fails only when the counter is at its end, and then it is readable.
-                let _ = (&self.shared.file).write(&1_u64.to_ne_bytes());
+                self.ring_anyway();
             }
+        }
+        /// A system call whether anybody sleeps or not: the doorbell that the pipe does without.
+        pub fn ring_anyway(&self) {
+            self.shared.wakes.fetch_add(1, Ordering::Relaxed);
+            // Fails only when the counter is at its end, and then it is readable.
+            let _ = rustix::io::write(&self.shared.eventfd, &1_u64.to_ne_bytes());
         }
         /// System calls made to wake.
         #[must_use]
@@ -105,33 +118,30 @@ mod eventfd {
         /// way just now makes the next sleep short.
         pub fn disarm(&self) {
             self.shared.armed.disarm();
-            let _ = (&self.shared.file).read(&mut [0; 8]);
+            self.take();
+        }
+        /// Whether somebody rang since it was last asked (a system call).
+        pub fn take(&self) -> bool {
+            rustix::io::read(&self.shared.eventfd, &mut [0; 8][..]).is_ok()
         }
         /// Descriptor that becomes readable when somebody rings.
         #[must_use]
         pub fn fd(&self) -> BorrowedFd<'_> {
-            self.shared.file.as_fd()
+            self.shared.eventfd.as_fd()
         }
         /// Sleeps until somebody rings, `other` becomes readable, or `timeout` is over. The bell
         /// must be armed; it is disarmed on return.
         pub fn sleep(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
             self.shared.sleeps.fetch_add(1, Ordering::Relaxed);
-            let wait = |fd: Option<BorrowedFd<'_>>| libc::pollfd {
-                fd: fd.map_or(-1, |fd| fd.as_raw_fd()),
-                events: libc::POLLIN,
-                revents: 0,
-            };
-            let mut fds = [wait(Some(self.fd())), wait(other)];
-            let timeout = timeout.map(|time| libc::timespec {
-                tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
-                tv_nsec: libc::c_long::from(
-                    i32::try_from(time.subsec_nanos()).unwrap_or(999_999_999),
-                ),
+            let own = self.fd();
+            let other = other.unwrap_or(own);
+            let mut fds = [PollFd::new(&own, PollFlags::IN), PollFd::new(&other, PollFlags::IN)];
+            let timeout = timeout.map(|time| Timespec {
+                tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(time.subsec_nanos()),
             });
-            let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-            // SAFETY: two pollfds and a timespec (or null), all alive through the call. Whatever it
-            // returns, the caller looks at its rings and the link next.
-            unsafe { libc::ppoll(fds.as_mut_ptr(), 2, timeout, std::ptr::null()) };
+            // Whatever it returns, the caller looks at its rings and the link next.
+            let _ = poll(&mut fds, timeout.as_ref());
             self.disarm();
         }
         /// Times slept.

@@ -1,21 +1,20 @@
 //! The host's end of the pipe: a fabric like any other, whose work another thread does.
 
-use super::bell::{Bell, Ringer, bell};
-use super::control::{CALLS_MAX, Call, NOTES_MAX, Reply};
+use super::bell::{Bell, Ringer};
+use super::control::{
+    CALLS_MAX, Call, HostControl, NOTES_MAX, NicControl, Reply, ThreadHost, ThreadNic,
+};
 use super::descriptor::{Notice, Request};
+use super::ends::{CONTROL_RESERVE, HostEnds, ends};
 use super::nic_thread::NicSide;
-use super::ring::{Consumer, Producer, ring};
+use super::ring::{Consumer, Producer};
 use memory::{Access, Mr, Region, RegistryFull};
 use netstack::fabric::{ConnectParams, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
-
-/// Cells that only control calls may take, so that full work queues cannot lock them out.
-const CONTROL_RESERVE: usize = 16;
 
 /// How the pipe is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,15 +23,35 @@ pub struct PipeOptions {
     pub depth: usize,
     /// How long the NIC thread spins without work before it sleeps. `Duration::MAX`: for ever.
     pub spin: Duration,
+    /// Offer the processor to others at each turn without work: for a NIC that shares one with its
+    /// host.
+    pub yields: bool,
+    /// With `yields`: also after each turn that told the host something. The host answers at once
+    /// while more is on its way, so the two sides of a network work at the same time instead of in
+    /// turns; each costs a switch.
+    pub hands_over: bool,
+    /// Descriptors that the NIC takes in one turn at most, so that packets get their turn too.
+    pub batch: usize,
+    /// For comparisons: ring for every piece of work, busy or not, and look at the ring only when
+    /// somebody rang.
+    pub rings_always: bool,
 }
 
 impl Default for PipeOptions {
     fn default() -> PipeOptions {
-        PipeOptions { depth: 1024, spin: Duration::from_micros(50) }
+        let spin = Duration::from_micros(50);
+        PipeOptions {
+            depth: 1024,
+            spin,
+            yields: false,
+            hands_over: false,
+            batch: 256,
+            rings_always: false,
+        }
     }
 }
 
-/// A fabric that runs on a thread of its own, behind the pipe.
+/// A fabric that runs elsewhere (a thread, another process), behind the pipe.
 ///
 /// `post` errs `Full` when the ring has no credit; work beyond a queue pair's own depth waits at
 /// the NIC. Calls of the control path wait for the NIC's answer (tens of microseconds when it
@@ -41,18 +60,16 @@ pub struct PipeFabric {
     limits: FabricLimits,
     requests: RefCell<Requests>,
     notices: Consumer,
-    notes: Receiver<FabricEvent>,
     bell: Bell,
     armed: Cell<bool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// The way to the NIC.
 struct Requests {
     ring: Producer,
-    calls: SyncSender<Call>,
-    replies: Receiver<Reply>,
     nic: Ringer,
+    control: Box<dyn HostControl>,
+    rings_always: bool,
 }
 
 impl PipeFabric {
@@ -63,66 +80,73 @@ impl PipeFabric {
         options: PipeOptions,
         make: impl FnOnce() -> io::Result<F> + Send + 'static,
     ) -> io::Result<PipeFabric> {
-        let (request_in, requests) = ring(options.depth.max(4 * CONTROL_RESERVE));
-        let (notices, notice_out) = ring(options.depth);
+        let (host_ends, nic_ends) = ends(options.depth)?;
         let (call_in, calls) = sync_channel(CALLS_MAX);
         let (replies, reply_out) = sync_channel(1);
         let (notes, note_out) = sync_channel(NOTES_MAX);
-        let (nic_bell, nic) = bell()?;
-        let (host_bell, host) = bell()?;
         let (started, outcome) = sync_channel::<io::Error>(1);
         let thread = std::thread::Builder::new().name("flexblk-nic".into()).spawn(move || {
-            let fabric = match make() {
-                Ok(fabric) => fabric,
-                Err(error) => {
-                    // The receiver waits for it, or is gone with the whole pipe.
-                    let _ = started.send(error);
-                    return;
+            let mut control = ThreadNic { calls, replies, notes };
+            match make() {
+                Ok(fabric) => {
+                    if control.reply(Reply::Ready(fabric.limits())) {
+                        NicSide::new(fabric, nic_ends, control, options).run();
+                    }
                 }
-            };
-            if replies.send(Reply::Ready(fabric.limits())).is_ok() {
-                let bell = nic_bell;
-                NicSide { fabric, requests, notices, calls, replies, notes, bell, host, options }
-                    .run();
+                // The receiver waits for it, or is gone with the whole pipe.
+                Err(error) => drop(started.send(error)),
             }
         })?;
         let limits = match reply_out.recv() {
             Ok(Reply::Ready(limits)) => limits,
             _ => return Err(outcome.recv().unwrap_or_else(|_| io::ErrorKind::Other.into())),
         };
-        Ok(PipeFabric {
+        let thread = Some(thread);
+        let control = ThreadHost { calls: call_in, replies: reply_out, notes: note_out, thread };
+        Ok(PipeFabric::new(host_ends, Box::new(control), limits, options))
+    }
+
+    /// The host's end of a pipe that was set up elsewhere, after the NIC said `Ready`.
+    #[must_use]
+    pub fn new(
+        ends: HostEnds,
+        control: Box<dyn HostControl>,
+        limits: FabricLimits,
+        options: PipeOptions,
+    ) -> PipeFabric {
+        let HostEnds { requests: ring, notices, bell, nic } = ends;
+        let requests = Requests { ring, nic, control, rings_always: options.rings_always };
+        PipeFabric {
             limits,
-            requests: RefCell::new(Requests {
-                ring: request_in,
-                calls: call_in,
-                replies: reply_out,
-                nic,
-            }),
-            notices: notice_out,
-            notes: note_out,
-            bell: host_bell,
+            requests: RefCell::new(requests),
+            notices,
+            bell,
             armed: Cell::new(false),
-            thread: Some(thread),
-        })
+        }
     }
 }
 
 impl Requests {
+    /// Hands over what was pushed.
+    fn publish(&mut self) {
+        if self.ring.publish() {
+            if self.rings_always { self.nic.ring_anyway() } else { self.nic.ring() }
+        }
+    }
     /// Sends a call in its place among the work.
     fn call(&mut self, call: Call) {
-        self.calls.send(call).expect("the NIC thread ended");
+        self.control.send(call);
+        // A full ring empties as the NIC takes work; it cannot be waiting for us.
         while self.ring.push(Request::Control.encode()).is_err() {
-            self.ring.publish();
-            self.nic.ring();
+            self.publish();
             std::thread::yield_now();
         }
-        self.ring.publish();
-        self.nic.ring();
+        self.publish();
     }
     /// Sends a call and waits for its answer.
     fn ask(&mut self, call: Call) -> Reply {
         self.call(call);
-        self.replies.recv().expect("the NIC thread ended")
+        self.control.reply()
     }
 }
 
@@ -162,11 +186,16 @@ impl Fabric for PipeFabric {
         self.requests.get_mut().call(Call::Disconnect(qp));
     }
     fn post(&mut self, qp: QpHandle, work: Work) -> Result<(), Full<Work>> {
-        let ring = &mut self.requests.get_mut().ring;
+        let requests = self.requests.get_mut();
+        let ring = &mut requests.ring;
         if ring.room() <= CONTROL_RESERVE && ring.room_now() <= CONTROL_RESERVE {
             return Err(Full(work));
         }
-        ring.push(Request::Post(qp, work).encode()).map_err(|_| Full(work))
+        ring.push(Request::Post(qp, work).encode()).map_err(|_| Full(work))?;
+        if requests.rings_always {
+            requests.publish();
+        }
+        Ok(())
     }
     fn poll(&mut self, _now: Instant, out: &mut Vec<FabricEvent>) {
         if self.armed.take() {
@@ -176,22 +205,16 @@ impl Fabric for PipeFabric {
         while let Some(descriptor) = self.notices.pop() {
             match Notice::decode(&descriptor) {
                 Notice::Event(event) => out.push(event),
-                Notice::Control => {
-                    out.push(self.notes.recv().expect("the NIC thread ended"));
-                }
+                Notice::Control => out.push(self.requests.get_mut().control.note()),
             }
         }
         self.notices.release_but(0);
         if out.len() == before {
-            let alive = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-            assert!(alive, "the NIC thread ended");
+            assert!(self.requests.get_mut().control.is_alive(), "the NIC ended");
         }
     }
     fn flush(&mut self, _now: Instant) {
-        let requests = self.requests.get_mut();
-        if requests.ring.publish() {
-            requests.nic.ring();
-        }
+        self.requests.get_mut().publish();
     }
     fn poll_timeout(&self) -> Option<Instant> {
         None
@@ -199,12 +222,15 @@ impl Fabric for PipeFabric {
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         Some(self.bell.fd())
     }
-    /// Asked before a sleep: arms the bell, then looks once more.
     fn has_pending(&self) -> bool {
+        self.notices.is_ready()
+    }
+    /// Arms the bell, then looks once more.
+    fn may_sleep(&self) -> bool {
         if !self.armed.replace(true) {
             self.bell.arm();
         }
-        self.notices.is_ready()
+        !self.notices.is_ready()
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let mut requests = self.requests.borrow_mut();
@@ -218,21 +244,10 @@ impl Fabric for PipeFabric {
 impl Drop for PipeFabric {
     fn drop(&mut self) {
         let requests = self.requests.get_mut();
-        let running = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
-        if running && requests.calls.send(Call::Stop).is_ok() {
-            // A full ring empties as the thread takes work; it cannot be waiting for us.
-            while requests.ring.push(Request::Control.encode()).is_err() {
-                requests.ring.publish();
-                requests.nic.ring();
-                std::thread::yield_now();
-            }
-            requests.ring.publish();
-            requests.nic.ring();
+        if requests.control.is_alive() {
+            requests.call(Call::Stop);
         }
-        if let Some(thread) = self.thread.take() {
-            // Its panic, if any, was already told by its own message.
-            let _ = thread.join();
-        }
+        requests.control.end();
     }
 }
 

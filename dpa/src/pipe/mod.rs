@@ -8,6 +8,7 @@
 //! then [`host`] and [`nic_thread`] (both ends of a fabric).
 
 pub mod bell;
+mod lines;
 pub mod ring;
 
 // Under loom only the ring and the flag exist: the rest needs real threads and descriptors.
@@ -16,9 +17,17 @@ mod control;
 #[cfg(not(feature = "loom"))]
 mod descriptor;
 #[cfg(not(feature = "loom"))]
+mod ends;
+#[cfg(not(feature = "loom"))]
 mod host;
 #[cfg(not(feature = "loom"))]
 mod nic_thread;
 
 #[cfg(not(feature = "loom"))]
+pub use control::{Call, HostControl, NicControl, Reply};
+#[cfg(not(feature = "loom"))]
+pub use ends::{HostEnds, NicEnds, SharedPipe};
+#[cfg(not(feature = "loom"))]
 pub use host::{PipeFabric, PipeOptions};
+#[cfg(not(feature = "loom"))]
+pub use nic_thread::NicSide;

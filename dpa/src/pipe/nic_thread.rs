@@ -1,31 +1,27 @@
-//! The NIC's end of the pipe: a fabric run by a thread of its own.
+//! The NIC's end of the pipe: a fabric run by a thread or a process of its own.
 
 use super::PipeOptions;
-use super::bell::{Bell, Ringer};
-use super::control::{Call, Reply};
+use super::control::{Call, NicControl, Reply};
 use super::descriptor::{Notice, Request};
-use super::ring::{Consumer, Producer};
+use super::ends::NicEnds;
 use netstack::fabric::{Fabric, FabricEvent, Full, QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-/// Descriptors taken in one turn at most, so that packets get their turn too.
-const REQUESTS_PER_TURN: usize = 256;
 /// How long a fabric without a descriptor to sleep on is left alone.
 const BLIND_NAP: Duration = Duration::from_micros(200);
 
-/// Everything that the NIC thread owns.
-pub(super) struct NicSide<F> {
-    pub(super) fabric: F,
-    pub(super) requests: Consumer,
-    pub(super) notices: Producer,
-    pub(super) calls: Receiver<Call>,
-    pub(super) replies: SyncSender<Reply>,
-    pub(super) notes: SyncSender<FabricEvent>,
-    pub(super) bell: Bell,
-    pub(super) host: Ringer,
-    pub(super) options: PipeOptions,
+/// Runs a fabric for the host at the other end of a pipe.
+pub struct NicSide<F, C> {
+    fabric: F,
+    ends: NicEnds,
+    control: C,
+    options: PipeOptions,
+    waiting: Waiting,
+    busy_at: Instant,
+    /// [`Fabric::activity`] after the last turn.
+    activity: u64,
+    time: TurnTime,
 }
 
 /// Work and events that could not go on yet.
@@ -36,51 +32,113 @@ struct Waiting {
     stalled_len: usize,
     events: Vec<FabricEvent>,
     backlog: VecDeque<FabricEvent>,
-    stop: bool,
 }
 
-impl<F: Fabric> NicSide<F> {
+/// What a turn did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    /// It found nothing.
+    Idle,
+    /// It found something that does not concern the host yet.
+    Worked,
+    /// It told the host something.
+    Told,
+}
+
+/// Time spent in turns that found work.
+#[derive(Default)]
+struct TurnTime {
+    busy: Duration,
+    turns: u64,
+    idle_turns: u64,
+}
+
+impl<F: Fabric, C: NicControl> NicSide<F, C> {
+    /// Panics when the options say a batch of 0.
+    #[must_use]
+    pub fn new(fabric: F, ends: NicEnds, control: C, options: PipeOptions) -> NicSide<F, C> {
+        assert!(options.batch > 0, "a batch of 0 takes no work");
+        let (waiting, time) = (Waiting::default(), TurnTime::default());
+        let busy_at = Instant::now();
+        NicSide { fabric, ends, control, options, waiting, busy_at, activity: 0, time }
+    }
+
     /// Runs until `Stop`. The pipe's one loop: take work, poll, tell, send; sleep when idle.
-    pub(super) fn run(mut self) {
-        let mut waiting = Waiting::default();
-        let mut busy_at = Instant::now();
-        while !waiting.stop {
-            let now = Instant::now();
-            let took = self.take_requests(now, &mut waiting);
-            self.fabric.poll(now, &mut waiting.events);
-            let told = self.tell(&mut waiting);
-            self.fabric.flush(now);
-            if took || told {
-                busy_at = now;
-            } else if now.duration_since(busy_at) >= self.options.spin {
-                self.sleep(now, &waiting);
+    pub fn run(mut self) {
+        let mut now = Instant::now();
+        while let Some(turn) = self.turn(now) {
+            let next = Instant::now();
+            self.time.turns += 1;
+            if turn == Turn::Idle {
+                self.time.idle_turns += 1;
+                self.idle(next);
             } else {
-                std::hint::spin_loop();
+                self.busy_at = now;
+                self.time.busy += next - now;
             }
+            let hands_over = self.options.hands_over && turn == Turn::Told;
+            if self.options.yields && hands_over {
+                std::thread::yield_now();
+            }
+            let gone = self.options.yields && (hands_over || turn == Turn::Idle);
+            now = if gone { Instant::now() } else { next };
         }
     }
 
-    fn take_requests(&mut self, now: Instant, waiting: &mut Waiting) -> bool {
-        self.retry(waiting);
+    /// Takes work, polls, tells, sends. `None`: the host says that it is over.
+    fn turn(&mut self, now: Instant) -> Option<Turn> {
+        let took = self.take_requests(now)?;
+        self.fabric.poll(now, &mut self.waiting.events);
+        let told = self.tell();
+        self.fabric.flush(now);
+        let activity = self.fabric.activity();
+        let moved = std::mem::replace(&mut self.activity, activity) != activity;
+        Some(match (told, took || moved) {
+            (true, _) => Turn::Told,
+            (false, true) => Turn::Worked,
+            (false, false) => Turn::Idle,
+        })
+    }
+
+    fn idle(&mut self, now: Instant) {
+        if now.duration_since(self.busy_at) >= self.options.spin {
+            self.sleep(now);
+        } else if self.options.yields {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn take_requests(&mut self, now: Instant) -> Option<bool> {
+        self.retry();
         let mut took = 0;
-        while took < REQUESTS_PER_TURN
-            && let Some(descriptor) = self.requests.pop()
+        while took < self.options.batch
+            && let Some(descriptor) = self.next_request(took)
         {
             took += 1;
             match Request::decode(&descriptor) {
-                Request::Post(qp, work) => self.post(qp, work, waiting),
+                Request::Post(qp, work) => self.post(qp, work),
                 Request::Control => {
-                    let call = self.calls.recv().unwrap_or(Call::Stop);
-                    waiting.stop |= self.control(now, call);
+                    let call = self.control.call();
+                    self.carry_out(now, call)?;
                 }
             }
         }
         // Stalled work keeps its credits, so what can pile up here is bounded by the ring.
-        self.requests.release_but(waiting.stalled_len);
-        took > 0
+        self.ends.requests.release_but(self.waiting.stalled_len);
+        Some(took > 0)
     }
 
-    fn post(&mut self, qp: QpHandle, work: Work, waiting: &mut Waiting) {
+    fn next_request(&mut self, took: usize) -> Option<super::ring::Descriptor> {
+        if self.options.rings_always && took == 0 && !self.ends.bell.take() {
+            return None;
+        }
+        self.ends.requests.pop()
+    }
+
+    fn post(&mut self, qp: QpHandle, work: Work) {
+        let waiting = &mut self.waiting;
         let is_recv = work.op == WorkOp::Recv;
         let line = waiting.stalled.iter_mut().find(|line| (line.0, line.1) == (qp, is_recv));
         if let Some((_, _, line)) = line {
@@ -92,67 +150,73 @@ impl<F: Fabric> NicSide<F> {
         }
     }
 
-    fn retry(&mut self, waiting: &mut Waiting) {
-        for (qp, _, line) in &mut waiting.stalled {
+    fn retry(&mut self) {
+        let Waiting { stalled, stalled_len, .. } = &mut self.waiting;
+        for (qp, _, line) in &mut *stalled {
             while let Some(work) = line.pop_front() {
                 if let Err(Full(work)) = self.fabric.post(*qp, work) {
                     line.push_front(work);
                     break;
                 }
-                waiting.stalled_len -= 1;
+                *stalled_len -= 1;
             }
         }
-        waiting.stalled.retain(|(_, _, line)| !line.is_empty());
+        stalled.retain(|(_, _, line)| !line.is_empty());
     }
 
-    /// Carries a call out; true for `Stop`. The host waits for each reply, so there is room.
-    fn control(&mut self, now: Instant, call: Call) -> bool {
+    /// `None` for `Stop`, or when the host is gone. The host waits for each reply, so there is room.
+    fn carry_out(&mut self, now: Instant, call: Call) -> Option<()> {
+        let fabric = &mut self.fabric;
         let reply = match call {
-            Call::Register(region, access) => {
-                Some(Reply::Registered(self.fabric.register(&region, access)))
+            Call::Register(region, access) => Reply::Registered(fabric.register(&region, access)),
+            Call::Connect(to, params) => Reply::Connecting(fabric.connect(now, to, params)),
+            Call::Counters => Reply::Counters(self.counters()),
+            Call::Stop => return None,
+            Call::Deregister(_)
+            | Call::Listen(_)
+            | Call::Accept(..)
+            | Call::Reject(..)
+            | Call::Disconnect(_) => {
+                self.carry_out_silently(now, call);
+                return Some(());
             }
-            Call::Connect(to, params) => {
-                Some(Reply::Connecting(self.fabric.connect(now, to, params)))
-            }
-            Call::Counters => Some(Reply::Counters(self.counters())),
-            Call::Deregister(mr) => {
-                self.fabric.deregister(&mr);
-                None
-            }
-            Call::Listen(port) => {
-                self.fabric.listen(port);
-                None
-            }
-            Call::Accept(qp, params) => {
-                self.fabric.accept(now, qp, params);
-                None
-            }
-            Call::Reject(qp, private) => {
-                self.fabric.reject(now, qp, &private);
-                None
-            }
-            Call::Disconnect(qp) => {
-                self.fabric.disconnect(now, qp);
-                None
-            }
-            Call::Stop => return true,
         };
-        reply.is_some_and(|reply| self.replies.send(reply).is_err())
+        self.control.reply(reply).then_some(())
+    }
+
+    /// Calls without an answer.
+    fn carry_out_silently(&mut self, now: Instant, call: Call) {
+        let fabric = &mut self.fabric;
+        match call {
+            Call::Deregister(mr) => fabric.deregister(&mr),
+            Call::Listen(port) => fabric.listen(port),
+            Call::Accept(qp, params) => fabric.accept(now, qp, params),
+            Call::Reject(qp, private) => fabric.reject(now, qp, &private),
+            Call::Disconnect(qp) => fabric.disconnect(now, qp),
+            Call::Register(..) | Call::Connect(..) | Call::Counters | Call::Stop => {}
+        }
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut all = Vec::new();
         self.fabric.counters(&mut |name, value| all.push((name, value)));
-        all.push(("pipe.nic_sleeps", self.bell.sleeps()));
-        all.push(("pipe.host_wakes", self.host.wakes()));
+        let busy_ns = u64::try_from(self.time.busy.as_nanos()).unwrap_or(u64::MAX);
+        all.extend([
+            ("pipe.nic_sleeps", self.ends.bell.sleeps()),
+            ("pipe.host_wakes", self.ends.host.wakes()),
+            ("pipe.nic_busy_ns", busy_ns),
+            ("pipe.nic_turns", self.time.turns),
+            ("pipe.nic_idle_turns", self.time.idle_turns),
+        ]);
         all
     }
 
     /// Passes events on, in order, as far as there is room.
-    fn tell(&mut self, waiting: &mut Waiting) -> bool {
+    fn tell(&mut self) -> bool {
+        let waiting = &mut self.waiting;
         waiting.backlog.extend(waiting.events.drain(..));
         while let Some(event) = waiting.backlog.pop_front() {
-            if self.notices.room() == 0 {
+            if self.ends.notices.room() == 0 {
                 waiting.backlog.push_front(event);
                 break;
             }
@@ -160,28 +224,26 @@ impl<F: Fabric> NicSide<F> {
             let descriptor = notice.encode();
             if Notice::decode(&descriptor) == Notice::Control
                 && let Notice::Event(event) = notice
-                && let Err(back) = self.notes.try_send(event)
+                && let Err(event) = self.control.note(event)
             {
-                use std::sync::mpsc::TrySendError::{Disconnected, Full};
-                let (Full(event) | Disconnected(event)) = back;
                 waiting.backlog.push_front(event);
                 break;
             }
-            let pushed = self.notices.push(descriptor);
+            let pushed = self.ends.notices.push(descriptor);
             assert!(pushed.is_ok(), "there was room");
         }
-        let told = self.notices.publish();
+        let told = self.ends.notices.publish();
         if told {
-            self.host.ring();
+            self.ends.host.ring();
         }
         told
     }
 
-    fn sleep(&mut self, now: Instant, waiting: &Waiting) {
-        self.bell.arm();
-        let waits = self.requests.is_ready() || self.fabric.has_pending();
-        if waits || !waiting.backlog.is_empty() {
-            self.bell.disarm();
+    fn sleep(&mut self, now: Instant) {
+        self.ends.bell.arm();
+        let waits = self.ends.requests.is_ready() || !self.fabric.may_sleep();
+        if waits || !self.waiting.backlog.is_empty() {
+            self.ends.bell.disarm();
             return;
         }
         let timer = self.fabric.poll_timeout().map(|at| at.saturating_duration_since(now));
@@ -189,6 +251,6 @@ impl<F: Fabric> NicSide<F> {
             (None, timer) => Some(timer.map_or(BLIND_NAP, |timer| timer.min(BLIND_NAP))),
             (Some(_), timer) => timer,
         };
-        self.bell.sleep(self.fabric.fd(), nap);
+        self.ends.bell.sleep(self.fabric.fd(), nap);
     }
 }

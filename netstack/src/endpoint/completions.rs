@@ -63,9 +63,13 @@ impl Endpoint {
     /// Takes completions of connections made by `connect` and `accept`, oldest first, and appends
     /// them to `into`.
     pub fn poll_wc(&mut self, into: &mut Vec<Wc>) {
-        while let Some(wc) = self.poll_one(DEFAULT_CQ) {
-            into.push(wc);
-        }
+        into.extend(std::iter::from_fn(|| self.next_wc()));
+    }
+
+    /// The oldest of these completions.
+    #[inline]
+    pub fn next_wc(&mut self) -> Option<Wc> {
+        self.poll_one(DEFAULT_CQ)
     }
 
     /// Takes up to `max` completions of a completion queue. Returns how many.

@@ -1,7 +1,8 @@
 //! The endpoint: queue pairs by number, connection management, timers, fairness. Pure.
 //!
-//! Read first: [`Endpoint`] (the calls), then `receive` (where a packet goes), `transmit` (whose
-//! turn it is), `connect` (CM's notices to events), `verbs_face` (queue pairs without CM).
+//! Read first: [`Endpoint`] (the calls), then `receive` (where a packet goes), `run` (what follows
+//! from it), `transmit` (whose turn it is), `connect` (CM's notices to events), `verbs_face` (queue
+//! pairs without CM).
 //! FlexiNS part: the NIC CPU's transport, with all state that a packet needs in one table access.
 //!
 //! Order that a caller can rely on: of one connection, `Established` comes before its first
@@ -15,6 +16,7 @@ mod context;
 mod counters;
 mod event;
 mod receive;
+mod run;
 mod transmit;
 mod verbs_face;
 
@@ -29,9 +31,8 @@ pub(crate) use config::code_duration;
 
 use crate::Place;
 use crate::cm::{Cm, CmConfig};
-use crate::fabric::DisconnectReason;
 use crate::link::LinkCaps;
-use crate::qp::{Counters, Cx, QpMachine};
+use crate::qp::{Counters, QpMachine};
 use crate::table::{self, Random, Table};
 use completions::{CqState, SrqState};
 use context::QpContext;
@@ -39,7 +40,7 @@ use memory::{Registry, Span};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
-use verbs::{CqId, QpNum, QpState, Wc, WcStatus};
+use verbs::{CqId, QpNum, Wc};
 use wire::cm::PathMtu;
 
 /// All connections of one NIC.
@@ -52,6 +53,8 @@ pub struct Endpoint {
     qps: Table<QpContext>,
     /// Queue pairs that want to transmit, in turn. May name some that are gone.
     ready: VecDeque<u32>,
+    /// Has handled packets of a burst; what follows from them is still to be seen to.
+    unsettled: Option<u32>,
     timers: table::Timers,
     cqs: Vec<Option<CqState>>,
     srqs: Vec<Option<SrqState>>,
@@ -103,6 +106,7 @@ impl Endpoint {
             memory,
             qps: Table::new(config.max_qps, 24, &mut random),
             ready: VecDeque::with_capacity(config.max_qps as usize),
+            unsettled: None,
             timers: table::Timers::new(config.max_qps as usize),
             cqs: vec![Some(CqState::new(config.cq_capacity))],
             srqs: Vec::new(),
@@ -188,85 +192,6 @@ impl Endpoint {
         self.qp_counters.report(report);
         self.cm.counters.report(report);
         self.drops.report(report);
-    }
-
-    /// Lets a queue pair's machine handle an input, and sees to what follows from it: completions,
-    /// its place in the ready list, its timer, its end. `None`: it has no machine.
-    #[inline]
-    fn run<R>(
-        &mut self,
-        key: u32,
-        now: Instant,
-        place: &mut dyn Place,
-        f: impl FnOnce(&mut QpMachine, &mut Cx<'_>) -> R,
-    ) -> Option<R> {
-        let qp = self.qps.get_mut(key)?;
-        let machine = qp.machine.as_mut()?;
-        let receives = match qp.srq {
-            None => &mut qp.receives,
-            Some(srq) => completions::srq_queue(&mut self.srqs, srq)?,
-        };
-        let mut cx = Cx {
-            now,
-            memory: &mut self.memory,
-            place,
-            receives,
-            wcs: &mut self.wcs,
-            counters: &mut self.qp_counters,
-        };
-        let result = f(machine, &mut cx);
-        let wants_transmit = qp.may_transmit && machine.wants_transmit(now);
-        let has_failed = machine.is_failed() && qp.state != QpState::Err;
-        let timeout = machine.poll_timeout();
-        self.timers.at_latest(self.qps.index(key), timeout);
-        if wants_transmit {
-            self.enqueue(key);
-        }
-        if has_failed {
-            self.on_failed(key);
-        }
-        if !self.wcs.is_empty() {
-            self.route_completions(key);
-        }
-        if has_failed && !wants_transmit {
-            self.finish(now, key);
-        }
-        Some(result)
-    }
-
-    /// The machine is in error since now: why, as its first failed work request says.
-    fn on_failed(&mut self, key: u32) {
-        let flushed = |status| status == WcStatus::Success || status == WcStatus::WrFlushErr;
-        let status = self.wcs.iter().map(|wc| wc.status).find(|&status| !flushed(status));
-        let Some(qp) = self.qps.get_mut(key) else { return };
-        qp.state = QpState::Err;
-        qp.end.get_or_insert(match status {
-            Some(WcStatus::RetryExcErr | WcStatus::RnrRetryExcErr) => DisconnectReason::Timeout,
-            Some(status) => DisconnectReason::Error(status),
-            None => DisconnectReason::Error(WcStatus::WrFlushErr),
-        });
-    }
-
-    /// The last packet of a failed queue pair has left: the peer's CM is told, and the owner.
-    fn finish(&mut self, now: Instant, key: u32) {
-        let Some(qp) = self.qps.get_mut(key) else { return };
-        if let Some(id) = qp.connection.take() {
-            self.cm.disconnect(now, id);
-        } else if !qp.is_cm {
-            return;
-        }
-        if !qp.is_over {
-            qp.is_over = true;
-            self.ends.push_back(qp.qpn);
-        }
-    }
-
-    #[inline]
-    fn enqueue(&mut self, key: u32) {
-        if let Some(qp) = self.qps.get_mut(key).filter(|qp| !qp.is_queued) {
-            qp.is_queued = true;
-            self.ready.push_back(key);
-        }
     }
 }
 

@@ -27,10 +27,12 @@ impl Endpoint {
         place: &mut dyn Place,
     ) {
         self.handle_parts(now, from, ecn, (octets, &[]), place);
+        self.end_burst(now);
     }
 
-    /// The same, for a native packet whose payload lies apart from its header (which it may do
-    /// only then). Nothing is decided by octets of the payload.
+    /// The same for one of a burst, after which the caller calls [`Endpoint::end_burst`] before
+    /// anything else. A native packet's payload may lie apart from its header. Nothing is decided by
+    /// octets of the payload.
     pub fn handle_parts(
         &mut self,
         now: Instant,
@@ -80,16 +82,20 @@ impl Endpoint {
         }
         let is_marked = ecn == CONGESTION_EXPERIENCED;
         if opcode.is_native() {
-            let packet = native_packet(qp, octets, apart, is_marked)?;
+            let mut parsed = native_packet(qp, octets, apart);
+            let packet = parsed.as_mut().map_err(|drop| *drop)?;
+            if is_marked {
+                mark(packet);
+            }
             self.note_peer_ready(key, now);
-            self.run(key, now, place, |machine, cx| handle_native(machine, cx, &packet));
+            self.run_in_burst(key, now, place, |machine, cx| handle_native(machine, cx, packet));
         } else {
             let packet = Packet::parse(octets, true).map_err(reason)?;
             self.note_peer_ready(key, now);
             if (is_marked || packet.bth.fecn) && opcode.has_payload() {
                 self.notify_congestion(key, now);
             }
-            self.run(key, now, place, |machine, cx| handle_roce(machine, cx, &packet));
+            self.run_in_burst(key, now, place, |machine, cx| handle_roce(machine, cx, &packet));
         }
         Ok(())
     }
@@ -106,6 +112,7 @@ impl Endpoint {
         if packet.bth.dest_qp != QpNum::GSI || deth.qkey != QKey::GSI {
             return Err(Drop::BadDatagram);
         }
+        self.end_burst(now);
         self.cm.handle_mad(now, from, packet.payload);
         self.take_notices(now);
         Ok(())
@@ -116,6 +123,7 @@ impl Endpoint {
     fn note_peer_ready(&mut self, key: u32, now: Instant) {
         let waiting = self.qps.get(key).filter(|qp| qp.is_cm && !qp.may_transmit);
         if let Some(id) = waiting.and_then(|qp| qp.connection) {
+            self.end_burst(now);
             self.cm.handle_data(now, id);
             self.take_notices(now);
         }
@@ -140,27 +148,29 @@ impl Endpoint {
     }
 }
 
-/// Parses a native packet, checks its CRC, and notes the IP header's mark in its BTH.
+/// Parses a native packet and checks its CRC.
+#[inline]
 fn native_packet<'p>(
     qp: &QpContext,
     octets: &'p [u8],
     apart: &'p [u8],
-    is_marked: bool,
 ) -> Result<NativePacket<'p>, Drop> {
     if !apart.is_empty() {
         return native_parts(qp, octets, apart);
     }
-    let mut packet = NativePacket::parse(octets, qp.has_native_crc).map_err(reason)?;
-    if qp.has_native_crc && !is_intact(octets) {
+    let parsed = NativePacket::parse(octets, qp.has_native_crc);
+    if parsed.is_ok() && qp.has_native_crc && !is_intact(octets) {
         return Err(Drop::BadCrc);
     }
-    if is_marked {
-        match &mut packet {
-            NativePacket::Data { header, .. } => header.bth.fecn = true,
-            NativePacket::Ack(ack) => ack.bth.fecn = true,
-        }
+    parsed.map_err(reason)
+}
+
+/// Notes the IP header's mark in the BTH.
+fn mark(packet: &mut NativePacket<'_>) {
+    match packet {
+        NativePacket::Data { header, .. } => header.bth.fecn = true,
+        NativePacket::Ack(ack) => ack.bth.fecn = true,
     }
-    Ok(packet)
 }
 
 /// The same for a packet in two parts, of a link that has no marks.

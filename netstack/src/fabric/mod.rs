@@ -10,7 +10,7 @@ pub mod loopback;
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Sge};
 use std::net::SocketAddr;
 use std::time::Instant;
-use verbs::{Remote, Rkey, WcStatus};
+use verbs::{Remote, Rkey, SgeList, WcStatus};
 
 /// One connection (queue pair) of a fabric. Never used again for another connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -36,6 +36,18 @@ impl Gather {
     /// The elements that have octets.
     pub fn iter(&self) -> impl Iterator<Item = Sge> + '_ {
         self.elements.iter().copied().filter(|sge| sge.length > 0)
+    }
+    /// The same as a list.
+    #[inline]
+    #[must_use]
+    pub fn to_list(self) -> SgeList {
+        let [first, second] = self.elements;
+        match (first.length > 0, second.length > 0) {
+            (true, true) => SgeList::from_buf([first, second]),
+            (true, false) => SgeList::from_buf_and_len([first, second], 1),
+            (false, true) => SgeList::from_buf_and_len([second, first], 1),
+            (false, false) => SgeList::new(),
+        }
     }
     /// Octets in all.
     #[must_use]
@@ -244,6 +256,15 @@ pub trait Fabric {
     /// Anything waiting that a sleep would delay (queued packets, events not taken).
     fn has_pending(&self) -> bool {
         false
+    }
+    /// Asked last before a sleep on [`Fabric::fd`]: arranges to be woken, and says whether nothing
+    /// waits. After a sleep, or when it was refused, `poll` comes next.
+    fn may_sleep(&self) -> bool {
+        !self.has_pending()
+    }
+    /// Differs after a turn in which anything arrived or left, events or not.
+    fn activity(&self) -> u64 {
+        0
     }
     /// Counters by name, for reports.
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64));

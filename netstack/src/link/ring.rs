@@ -44,6 +44,11 @@ pub struct RxRing {
     memory: Box<[u8]>,
     slot_bytes: usize,
     slots: u32,
+    /// Slots of one burst at most.
+    burst: u32,
+    /// First slot of this burst.
+    first: u32,
+    /// Slots used, counted from slot 0.
     used: u32,
     /// Octets taken of the last used slot, by packets added one by one. A closed slot is full.
     open: usize,
@@ -56,11 +61,21 @@ impl RxRing {
     /// `slots` buffers of `slot_bytes` (64 KiB for GRO).
     #[must_use]
     pub fn new(slots: u32, slot_bytes: usize) -> RxRing {
+        RxRing::pool(slots, slot_bytes, slots)
+    }
+    /// `slots` buffers that are used in turn, `burst` of them at most before they are recycled: for
+    /// comparisons, what a receive pool does that must hold all that may arrive. It stays in no
+    /// cache that is smaller. Panics when a burst is longer than the pool.
+    #[must_use]
+    pub fn pool(slots: u32, slot_bytes: usize, burst: u32) -> RxRing {
+        assert!(burst <= slots, "bursts of {burst} in {slots} buffers");
         let memory = vec![0; slots as usize * slot_bytes].into_boxed_slice();
         RxRing {
             memory,
             slot_bytes,
             slots,
+            burst,
+            first: 0,
             used: 0,
             open: slot_bytes,
             packets: Vec::with_capacity(4096),
@@ -76,12 +91,17 @@ impl RxRing {
     /// Free slots.
     #[must_use]
     pub fn free_slots(&self) -> u32 {
-        self.slots - self.used
+        self.end() - self.used
+    }
+    /// Behind the last slot that this burst may use.
+    fn end(&self) -> u32 {
+        self.slots.min(self.first + self.burst)
     }
     /// The free slots' memory, to be filled in order: one `fill` or `skip` follows for each used.
     pub fn free_slots_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
         let start = self.used as usize * self.slot_bytes;
-        self.memory[start..].chunks_exact_mut(self.slot_bytes)
+        let end = self.end() as usize * self.slot_bytes;
+        self.memory[start..end].chunks_exact_mut(self.slot_bytes)
     }
     /// Marks the next free slot as holding `packets_len` octets of equal datagrams of
     /// `segment_bytes` each (the last may be shorter). Returns the packets added.
@@ -93,7 +113,7 @@ impl RxRing {
         ecn: u8,
     ) -> usize {
         let slot = self.used;
-        assert!(slot < self.slots && packets_len <= self.slot_bytes, "ring overrun");
+        assert!(slot < self.end() && packets_len <= self.slot_bytes, "ring overrun");
         self.used += 1;
         self.open = self.slot_bytes;
         let segment = segment_bytes.max(1);
@@ -116,7 +136,7 @@ impl RxRing {
     }
     /// Passes over the next free slot: what it holds is no packet.
     pub fn skip(&mut self) {
-        assert!(self.used < self.slots, "ring overrun");
+        assert!(self.used < self.end(), "ring overrun");
         self.used += 1;
         self.open = self.slot_bytes;
     }
@@ -126,12 +146,12 @@ impl RxRing {
     }
     /// Whether one more packet of `len` octets can be added to what is there.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        len <= self.slot_bytes - self.open || len <= self.slot_bytes && self.used < self.slots
+        len <= self.slot_bytes - self.open || len <= self.slot_bytes && self.used < self.end()
     }
     /// Takes room for a packet, behind the one before it if it fits there.
     fn take(&mut self, len: usize) -> usize {
         if len > self.slot_bytes - self.open {
-            assert!(self.used < self.slots && len <= self.slot_bytes, "ring overrun");
+            assert!(self.used < self.end() && len <= self.slot_bytes, "ring overrun");
             self.used += 1;
             self.open = 0;
         }
@@ -205,9 +225,42 @@ impl RxRing {
     /// All packets were handled: every slot is free again.
     pub fn recycle(&mut self) {
         self.packets.clear();
-        self.used = 0;
+        self.first =
+            if self.used >= self.slots || self.burst == self.slots { 0 } else { self.used };
+        self.used = self.first;
         self.open = self.slot_bytes;
         self.lenders.clear();
         self.heads.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a pool's buffers are used in turn, burst by burst, and all of them; a small ring uses the
+    /// same ones again.
+    #[test]
+    fn pools_use_their_buffers_in_turn() {
+        let from = SocketAddr::from(([127, 0, 0, 1], 4791));
+        let mut pool = RxRing::pool(5, 64, 2);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let room = pool.free_slots_mut().count();
+            assert_eq!(pool.free_slots() as usize, room);
+            for at in 0..room {
+                let octet = u8::try_from(seen.len()).unwrap();
+                pool.free_slots_mut().next().unwrap()[0] = octet;
+                assert_eq!(pool.fill(1, 64, from, 0), 1);
+                assert_eq!(pool.octets(&pool.packets()[at]), [octet]);
+                seen.push(pool.packets()[at].slot);
+            }
+            pool.recycle();
+        }
+        assert_eq!(seen, [0, 1, 2, 3, 4, 0, 1]);
+        let mut ring = RxRing::new(2, 64);
+        ring.fill(1, 64, from, 0);
+        ring.recycle();
+        assert_eq!(ring.free_slots(), 2);
     }
 }

@@ -339,14 +339,15 @@ impl UdpCounters {
 
 /// The memory of a packet's payload; `None` when a key does not cover it, or it is cut into more
 /// elements than a packet may have.
-fn spans_of<'a>(
-    packet: &Transmit,
-    memory: &'a Registry,
-) -> Option<SmallVec<[Span<'a>; ELEMENTS_MAX]>> {
+fn spans_of<'a>(packet: &Transmit, memory: &'a Registry) -> Option<SmallVec<[Span<'a>; 2]>> {
     if packet.payload.len() > ELEMENTS_MAX {
         return None;
     }
-    packet.payload.iter().map(|sge| memory.local(*sge, Access::LOCAL_READ).ok()).collect()
+    let mut spans = SmallVec::new();
+    for sge in &packet.payload {
+        spans.push(memory.local(*sge, Access::LOCAL_READ).ok()?);
+    }
+    Some(spans)
 }
 
 /// The device or socket has no room: loss, which the transport recovers.

@@ -134,6 +134,7 @@ impl Queue {
     /// NVMe Read data / RDMA WRITE: from the disk's buffer, then the response right behind it, so
     /// that both can leave in one packet.
     fn send_blocks(&mut self, slot: u16, buffer: DmaBuf, disk: &DiskInfo, out: &mut Actions) {
+        buffer.prefetch(memory::Stage::Answered);
         let io = self.command(slot).io;
         let local = Gather::one(disk_sge(&buffer, &disk.keys));
         if let DataPointer::Keyed { remote, .. } = io.data {

@@ -44,6 +44,9 @@ impl<F: Fabric> Reactor<F> {
     /// Errors: what `poll` says, except an interruption, which only ends the sleep.
     pub fn wait(&mut self, now: Instant, until: Option<Instant>) -> io::Result<()> {
         let Some(fabric) = self.fabric.fd() else { return Ok(()) };
+        if !self.fabric.may_sleep() {
+            return Ok(());
+        }
         self.counters.sleeps += 1;
         let busy = self.backends.iter().filter(|disk| !disk.is_idle());
         let fds: Vec<_> = busy.filter_map(|disk| disk.backend.fd()).chain([fabric]).collect();

@@ -1,6 +1,7 @@
 //! Emitting: everything of a packet but its payload (FlexiNS, "header-only TX").
 
 use super::header_set::HeaderSet;
+use super::native::NATIVE_HEADER_LEN;
 use super::{Bth, ExtHeaders, ICRC_LEN, Opcode, Psn, QpNum};
 
 /// Octets of padding after a payload of this length, 0 to 3.
@@ -15,22 +16,22 @@ pub const fn pad_count(payload_len: usize) -> u8 {
     }
 }
 
-/// Headers ready for the wire, by value. Capacity 128 octets.
+/// Headers ready for the wire, by value. At most 80 octets.
 #[derive(Clone, Copy)]
 pub struct HeaderBuf {
-    octets: [u8; Self::CAPACITY],
+    octets: [u8; NATIVE_HEADER_LEN],
     len: u8,
 }
 
 impl HeaderBuf {
-    /// More than any header of either wire mode.
+    /// Room for any header of either wire mode, in whole cache lines.
     pub const CAPACITY: usize = 128;
 
     /// No octets.
     #[inline]
     #[must_use]
     pub const fn empty() -> Self {
-        Self { octets: [0; Self::CAPACITY], len: 0 }
+        Self { octets: [0; NATIVE_HEADER_LEN], len: 0 }
     }
 
     /// The octets written so far.
@@ -54,12 +55,20 @@ impl HeaderBuf {
         self.len as usize
     }
 
+    /// Appends zeros, to be filled. Panics as [`Self::push`].
+    #[inline]
+    pub(super) fn push_zeros<const N: usize>(&mut self) -> &mut [u8; N] {
+        let at = usize::from(self.len);
+        self.len = u8::try_from(at + N).expect("capacity is 80");
+        self.octets[at..].first_chunk_mut().expect("capacity is 80")
+    }
+
     /// Appends. Panics when the capacity does not suffice: headers are of known size.
     #[inline]
     pub(super) fn push<const N: usize>(&mut self, field: [u8; N]) {
         let at = usize::from(self.len);
         self.octets[at..at + N].copy_from_slice(&field);
-        self.len = u8::try_from(at + N).expect("capacity is 128");
+        self.len = u8::try_from(at + N).expect("capacity is 80");
     }
 }
 

@@ -150,35 +150,29 @@ impl NativeHeader {
         assert!(opcode.is_native() && opcode != Opcode::NativeAck, "not a native data packet");
         let is_atomic = opcode == Opcode::NativeAtomicRequest;
         assert!(self.atomic.is_some() == is_atomic, "an atomic request says which");
-        let mut ext = [0; EXT_LEN];
+        let mut buf = HeaderBuf::empty();
+        buf.push(Bth { pad_count: 0, ..self.bth }.encode());
+        let ext = buf.push_zeros::<EXT_LEN>();
         ext[FLAGS] = self.flags.octet();
         ext[TAIL_LEN] = self.tail.len_octet();
         ext[ECN_COUNT] = self.ecn_count;
         ext[ATOMIC] = self.atomic.map_or(0, |atomic| atomic as u8);
-        set::<Be32, _>(&mut ext, ACK_PSN, self.ack_psn.get());
-        set::<Be32, _>(&mut ext, TIMESTAMP, self.timestamp_us);
-        set::<Be32, _>(&mut ext, ECHO, self.echo_us);
-        set::<Be32, _>(&mut ext, MSN, self.msn.get());
-        set::<Be64, _>(&mut ext, ADDR, self.addr);
-        set::<Be32, _>(&mut ext, RKEY, self.rkey);
-        set::<Be32, _>(&mut ext, MESSAGE_LEN, self.message_len);
-        set::<Be32, _>(&mut ext, INVALIDATE, self.invalidate);
+        set::<Be32, _>(ext, ACK_PSN, self.ack_psn.get());
+        set::<Be32, _>(ext, TIMESTAMP, self.timestamp_us);
+        set::<Be32, _>(ext, ECHO, self.echo_us);
+        set::<Be32, _>(ext, MSN, self.msn.get());
+        set::<Be64, _>(ext, ADDR, self.addr);
+        set::<Be32, _>(ext, RKEY, self.rkey);
+        set::<Be32, _>(ext, MESSAGE_LEN, self.message_len);
+        set::<Be32, _>(ext, INVALIDATE, self.invalidate);
         ext[IMMEDIATE..IMMEDIATE + 4].copy_from_slice(&self.immediate.0);
         ext[TAIL..].copy_from_slice(self.tail.area());
-        let mut buf = HeaderBuf::empty();
-        buf.push(Bth { pad_count: 0, ..self.bth }.encode());
-        buf.push(ext);
         buf
     }
 
     #[inline]
-    fn decode(bth: Bth, ext: &[u8; EXT_LEN]) -> Result<Self, ParseError> {
-        let tail = Tail::from_area(crate::octets::take(ext, TAIL), ext[TAIL_LEN]);
-        let atomic = AtomicOp::from_octet(ext[ATOMIC]);
-        if atomic.is_some() != (bth.opcode == Opcode::NativeAtomicRequest) {
-            return Err(ParseError::BadNativeHeader);
-        }
-        Ok(Self {
+    fn decode(bth: Bth, ext: &[u8; EXT_LEN], tail: Tail, atomic: Option<AtomicOp>) -> Self {
+        Self {
             bth,
             flags: NativeFlags::from_octet(ext[FLAGS]),
             ecn_count: ext[ECN_COUNT],
@@ -192,8 +186,8 @@ impl NativeHeader {
             message_len: get::<Be32, _>(ext, MESSAGE_LEN),
             invalidate: get::<Be32, _>(ext, INVALIDATE),
             immediate: ImmDt(crate::octets::take(ext, IMMEDIATE)),
-            tail: tail.ok_or(ParseError::BadNativeHeader)?,
-        })
+            tail,
+        }
     }
 }
 
@@ -236,12 +230,17 @@ impl<'a> NativePacket<'a> {
                 Err(ParseError::UnexpectedPayload)
             };
         }
-        let header = NativeHeader::decode(bth, ext)?;
+        let tail = Tail::from_area(crate::octets::take(ext, TAIL), ext[TAIL_LEN]);
+        let tail = tail.ok_or(ParseError::BadNativeHeader)?;
+        let atomic = AtomicOp::from_octet(ext[ATOMIC]);
+        if atomic.is_some() != (bth.opcode == Opcode::NativeAtomicRequest) {
+            return Err(ParseError::BadNativeHeader);
+        }
         let payload = cursor.0;
         if !payload.is_empty() && !bth.opcode.has_payload() {
             return Err(ParseError::UnexpectedPayload);
         }
-        Ok(Self::Data { header, payload })
+        Ok(Self::Data { header: NativeHeader::decode(bth, ext, tail, atomic), payload })
     }
 
     /// The base header, whichever it is.

@@ -76,9 +76,9 @@ impl ParseError {
 /// Takes headers off the front of a packet.
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
     #[inline]
-    pub(super) fn take<const N: usize>(&mut self) -> Result<&[u8; N], ParseError> {
+    pub(super) fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], ParseError> {
         let (head, rest) = self.0.split_first_chunk().ok_or(ParseError::Truncated)?;
         self.0 = rest;
         Ok(head)

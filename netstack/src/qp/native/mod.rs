@@ -139,11 +139,7 @@ impl NativeMachine {
     /// Completes what is done, oldest first.
     fn complete_sends(&mut self, cx: &mut Cx<'_>) {
         loop {
-            while let Some(work) = self.queue.pop_done(self.sender.una()) {
-                if work.wr.flags.signaled {
-                    cx.wcs.push(Wc { qp: self.qpn, ..work.completion(WcStatus::Success) });
-                }
-            }
+            self.queue.complete(self.sender.una(), self.qpn, cx.wcs);
             if self.queue.is_broken() {
                 return self.fail(cx, WcStatus::LocProtErr);
             }

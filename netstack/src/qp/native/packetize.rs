@@ -11,7 +11,7 @@ use super::reads::{Answer, Answered};
 use super::sender::Source;
 use crate::link::{Transmit, TxBatch};
 use crate::qp::Cx;
-use memory::{Access, Lkey, Registry, Sge};
+use memory::{Access, Lkey, Registry, Sge, Stage};
 use verbs::{SendOp, SgeList};
 use wire::roce::native::{AtomicOp, NativeFlags, NativeHeader, Tail};
 use wire::roce::{ImmDt, Msn, Opcode, Psn};
@@ -121,8 +121,11 @@ impl NativeMachine {
                 describe_answer(&mut header, self.answers.get(seq).ok_or(())?, piece)
             }
         };
-        if payload.iter().any(|&sge| cx.memory.local(sge, Access::LOCAL_READ).is_err()) {
-            return Err(());
+        for &sge in &payload {
+            let span = cx.memory.local(sge, Access::LOCAL_READ).map_err(|_| ())?;
+            if piece.last && piece.offset == 0 {
+                span.prefetch_stage(Stage::Cut);
+            }
         }
         cx.counters.packets_out += 1;
         cx.counters.payload_bytes_out += u64::from(piece.len);

@@ -1,7 +1,7 @@
 //! The send queue: work requests from post to completion, in order.
 
 use std::collections::VecDeque;
-use verbs::{PostError, QpCaps, SendOp, SendWr, Wc, WcOpcode, WcStatus};
+use verbs::{PostError, QpCaps, QpNum, SendOp, SendWr, Wc, WcOpcode, WcStatus};
 
 /// Longest message. Source: IBTA 1.4, "Message size": 2^31 octets.
 const MESSAGE_MAX: u64 = 1 << 31;
@@ -224,12 +224,25 @@ impl Queue {
             | SendOp::FetchAdd { .. } => None,
         }
     }
-    /// Takes the oldest if all its packets are before `una` and its answer is there.
-    pub(super) fn pop_done(&mut self, una: u64) -> Option<Work> {
-        if self.broken != Some(self.base) && self.works.front()?.is_done(una) {
-            return self.pop();
+    /// Takes the oldest while all their packets are before `una` and their answers are there, and
+    /// tells of those that want it.
+    pub(super) fn complete(&mut self, una: u64, qp: QpNum, wcs: &mut Vec<Wc>) {
+        while let Some(work) = self.works.front()
+            && work.is_done(una)
+            && self.broken != Some(self.base)
+        {
+            if work.wr.flags.signaled {
+                wcs.push(Wc { qp, ..work.completion(WcStatus::Success) });
+            }
+            self.drop_oldest();
         }
-        None
+    }
+    fn drop_oldest(&mut self) {
+        self.works.pop_front();
+        self.base += 1;
+        if self.cursor < self.base {
+            (self.cursor, self.offset) = (self.base, 0);
+        }
     }
     /// Takes the oldest, done or not.
     pub(super) fn pop(&mut self) -> Option<Work> {

@@ -1,0 +1,157 @@
+//! The processes of one sample: a server and a client, each over the stack that it is told.
+
+use super::meter::{self, Counts, TurnMeter};
+use super::page::{Handle, Page, Phase};
+use crate::block_server;
+use crate::load::{Counters, Observer, Stage, Workload};
+use crate::stack::{Idle, StackSpec};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// What a process is told, as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChildSpec {
+    /// Its stack.
+    pub stack: StackSpec,
+    /// What to do.
+    pub work: ChildWork,
+    /// The page of this sample.
+    pub page: Handle,
+    /// The blocks, the same memory for every stack.
+    pub disk: Handle,
+    /// The block server's index.
+    pub index: Option<Handle>,
+    /// Address of the server.
+    pub server: IpAddr,
+    /// Address of the client.
+    pub client: IpAddr,
+    /// Seconds that are not measured, before.
+    pub ramp_seconds: f64,
+    /// Seconds that are.
+    pub seconds: f64,
+    /// Makes the offsets.
+    pub seed: u64,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub enum ChildWork {
+    /// NVMe commands on a disk in memory.
+    Blocks {
+        /// Reads and writes.
+        workload: Workload,
+        /// Octets of one.
+        io_bytes: u32,
+        /// At once.
+        depth: u16,
+    },
+    /// The block server.
+    BlockServer(block_server::Work),
+}
+
+/// What a process found out, as JSON.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ChildReport {
+    /// I/Os done in the measured time (client).
+    pub ios: u64,
+    /// Seconds measured (client).
+    pub seconds: f64,
+    /// Microseconds at 0, 1, … 100 percent, and at 99.9 (client).
+    pub latency_percentiles: Vec<f64>,
+    /// I/Os that failed.
+    pub errors: u64,
+    /// Growth of counters in the measured time.
+    pub counters: Counts,
+}
+
+/// Watches an application: its turns, and what changed between the phases.
+pub struct Watch {
+    page: Page,
+    leads: bool,
+    turns: TurnMeter,
+    before: Counts,
+    grown: Counts,
+    phase: Phase,
+}
+
+impl Watch {
+    /// `leads`: it says when a phase begins; otherwise it follows the page.
+    #[must_use]
+    pub fn new(page: Page, leads: bool) -> Watch {
+        let (turns, phase) = (TurnMeter::default(), Phase::Ramp);
+        Watch { page, leads, turns, before: Counts::new(), grown: Counts::new(), phase }
+    }
+    /// Counts a turn of a follower, and follows. The phase now.
+    #[inline]
+    pub fn follow(
+        &mut self,
+        (from, to, did_work): (Instant, Instant, bool),
+        counters: Counters<'_>,
+    ) -> Phase {
+        self.turns.turn(from, to, did_work);
+        let phase = self.page.phase();
+        if phase != self.phase {
+            self.enter(phase, counters);
+        }
+        phase
+    }
+    /// Growth of counters while it was measured.
+    #[must_use]
+    pub fn into_counts(self) -> Counts {
+        self.grown
+    }
+
+    fn enter(&mut self, phase: Phase, counters: Counters<'_>) {
+        self.phase = phase;
+        match phase {
+            Phase::Measuring => {
+                self.before = self.snapshot(counters);
+                if self.leads {
+                    self.page.set(phase);
+                }
+            }
+            Phase::Over => {
+                if self.leads {
+                    self.page.set(phase);
+                }
+                self.grown = meter::growth(&self.before, &self.snapshot(counters));
+            }
+            Phase::Ramp | Phase::End => {}
+        }
+    }
+
+    fn snapshot(&self, counters: Counters<'_>) -> Counts {
+        let mut counts = Counts::new();
+        counters(&mut |name, count| {
+            counts.insert(name.to_owned(), meter::float(count));
+        });
+        self.turns.count(&mut counts);
+        meter::count_process(std::process::id(), "app", &mut counts);
+        if self.leads {
+            meter::count_softirq(&mut counts);
+        }
+        counts
+    }
+}
+
+impl Observer for Watch {
+    fn stage(&mut self, stage: Stage, counters: Counters<'_>) {
+        match stage {
+            Stage::Ramp => {}
+            Stage::Measuring => self.enter(Phase::Measuring, counters),
+            Stage::Over => self.enter(Phase::Over, counters),
+        }
+    }
+    fn turn(&mut self, from: Instant, to: Instant, did_work: bool) {
+        self.turns.turn(from, to, did_work);
+    }
+}
+
+impl ChildSpec {
+    /// How this process idles.
+    #[must_use]
+    pub fn idle(&self) -> Idle {
+        self.stack.idle()
+    }
+}

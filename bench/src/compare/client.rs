@@ -1,0 +1,121 @@
+//! The client's process.
+
+use super::child::{ChildReport, ChildSpec, ChildWork, Watch};
+use super::page::Page;
+use super::server::{NQN, NVME_PORT};
+use crate::block_server::{self, Pacing};
+use crate::load::{self, JobReport, Load, Workload};
+use crate::stack::{Idle, Place, WithFabric};
+use dpa::engine::NoOffload;
+use dpa::rx::Placer;
+use hdrhistogram::Histogram;
+use initiator::{HostOptions, PollMode, Session, Timers, Waiter};
+use netstack::fabric::Fabric;
+use std::io;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+/// The client's name.
+const HOSTNQN: &str = "nqn.2014-08.org.nvmexpress:uuid:f1e8b1c0-0000-4000-8000-000000000001";
+
+/// Puts load on a server, and leads the page through its phases.
+///
+/// Errors: what keeps it from connecting; a connection that breaks.
+pub fn client(
+    spec: &ChildSpec,
+    engine: &mut Command,
+    engine_cpu: Option<usize>,
+) -> io::Result<ChildReport> {
+    memory::share_all();
+    let mut watch = Watch::new(Page::open(spec.page)?, true);
+    let mut report = ChildReport::default();
+    let place = Place { local: SocketAddr::new(spec.client, 0), engine_cpu, engine };
+    let idle = spec.idle();
+    let then = Run { spec, idle, watch: &mut watch, report: &mut report };
+    spec.stack.open(place, Placer::<NoOffload>::default(), then)?;
+    report.counters = watch.into_counts();
+    Ok(report)
+}
+
+struct Run<'a> {
+    spec: &'a ChildSpec,
+    idle: Idle,
+    watch: &'a mut Watch,
+    report: &'a mut ChildReport,
+}
+
+impl WithFabric for Run<'_> {
+    fn run<F: Fabric>(self, fabric: F) -> io::Result<()> {
+        match self.spec.work {
+            ChildWork::Blocks { workload, io_bytes, depth } => {
+                self.blocks(fabric, workload, io_bytes, depth)
+            }
+            ChildWork::BlockServer(work) => self.messages(fabric, work),
+        }
+    }
+}
+
+impl Run<'_> {
+    fn times(&self) -> (Duration, Duration) {
+        let ramp = Duration::from_secs_f64(self.spec.ramp_seconds);
+        (ramp, Duration::from_secs_f64(self.spec.seconds))
+    }
+
+    fn blocks<F: Fabric>(
+        self,
+        fabric: F,
+        workload: Workload,
+        io_bytes: u32,
+        depth: u16,
+    ) -> io::Result<()> {
+        let options = HostOptions {
+            target: SocketAddr::new(self.spec.server, NVME_PORT),
+            subnqn: NQN.into(),
+            hostnqn: HOSTNQN.into(),
+            hostid: [1; 16],
+            io_queues: 1,
+            queue_depth: depth,
+            timers: Timers::default(),
+        };
+        let mode = if self.idle.sleeps { PollMode::Adaptive } else { PollMode::Busy };
+        let waiter = Waiter::new(mode);
+        let waiter = if self.idle.yields { waiter.yielding() } else { waiter };
+        let mut session = Session::connect(fabric, options, waiter).map_err(io::Error::other)?;
+        let ns = session.namespace(1).map_err(io::Error::other)?;
+        let (ramp, time) = self.times();
+        let (verify, start, span, seed) = (false, 0, ns.bytes(), self.spec.seed);
+        let load = Load { workload, io_bytes, depth, time, ramp, verify, start, span, seed };
+        let done = load::run_observed(session.host(), ns, load, waiter, self.watch)?;
+        session.close();
+        let JobReport { ios, errors, time, latency, first_error, .. } = done;
+        if let Some(first) = first_error {
+            return Err(io::Error::other(format!("{errors} I/Os failed, first: {first}")));
+        }
+        self.tell(ios, time, &latency);
+        Ok(())
+    }
+
+    fn messages<F: Fabric>(self, fabric: F, work: block_server::Work) -> io::Result<()> {
+        let to = SocketAddr::new(self.spec.server, block_server::PORT);
+        let mut client = block_server::Client::connect(fabric, work, to)?;
+        let (ramp, time) = self.times();
+        let yields = self.idle.yields;
+        let mut idle = |_| if yields { std::thread::yield_now() } else { std::hint::spin_loop() };
+        let pacing = Pacing { ramp, time, idle: &mut idle };
+        let done = client.run(pacing, self.watch)?;
+        if done.refused > 0 {
+            return Err(io::Error::other(format!("{} good blocks were refused", done.refused)));
+        }
+        self.tell(done.blocks, done.time, &done.latency);
+        Ok(())
+    }
+
+    fn tell(self, ios: u64, time: Duration, latency: &Histogram<u64>) {
+        self.report.ios = ios;
+        self.report.seconds = time.as_secs_f64();
+        let quantiles = (0..=100).map(|percent| f64::from(percent) / 100.0).chain([0.999]);
+        let us = |quantile| super::meter::float(latency.value_at_quantile(quantile)) / 1e3;
+        self.report.latency_percentiles = quantiles.map(us).collect();
+    }
+}

@@ -1,0 +1,198 @@
+//! Runs samples: starts a server and a client over one stack, and takes what they found out.
+
+use super::child::{ChildReport, ChildSpec, ChildWork};
+use super::figures;
+use super::page::{Handle, Page, Phase};
+use super::record::Sample;
+use super::scenarios::{Placement, Plan, StackPlan};
+use crate::block_server::Index;
+use memory::Region;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Addresses of server and client.
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 10, 1));
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 10, 2));
+/// Octets of the disk and of the index: far more than a second-level cache.
+const DISK_BYTES: usize = 512 << 20;
+const INDEX_BYTES: usize = 512 << 20;
+/// A process that says nothing for this long is stuck.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// How samples are taken.
+#[derive(Clone, Debug)]
+pub struct Times {
+    /// Seconds that are not measured, before.
+    pub ramp_seconds: f64,
+    /// Seconds that are.
+    pub seconds: f64,
+}
+
+/// Takes samples.
+pub struct Runner {
+    /// This program: its `compare-child` and `compare-engine` are the processes.
+    program: PathBuf,
+    /// Processors of server and client.
+    pub cpus: [usize; 2],
+    times: Times,
+    disk: Region,
+    index: Option<Region>,
+}
+
+impl Runner {
+    /// Fills the memory that all stacks use in turn.
+    ///
+    /// Errors: memory.
+    pub fn new(program: PathBuf, cpus: [usize; 2], times: Times) -> io::Result<Runner> {
+        let disk = Region::allocate_shared(DISK_BYTES)?;
+        disk.settle_on_huge_pages();
+        let mut piece = vec![0; 1 << 20];
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        for offset in (0..DISK_BYTES).step_by(piece.len()) {
+            for word in piece.chunks_exact_mut(8) {
+                // xorshift64: incompressible enough.
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                word.copy_from_slice(&random.to_le_bytes());
+            }
+            disk.write(offset, &piece);
+        }
+        Ok(Runner { program, cpus, times, disk, index: None })
+    }
+
+    /// The disk is on huge pages: as all memory that is made in the same way.
+    #[must_use]
+    pub fn huge_pages(&self) -> bool {
+        super::machine::is_on_huge_pages(self.disk.addr())
+    }
+
+    /// One sample. Errors: a process that fails, in its own words, or is stuck.
+    pub fn sample(&mut self, plan: &Plan, stack: &StackPlan, round: u32) -> io::Result<Sample> {
+        let page = Page::create()?;
+        let spec = self.spec(plan, stack, round, &page)?;
+        let [server_cpu, client_cpu] = self.cpus;
+        let (server_app, engines) = match stack.placement {
+            Placement::Beside => (server_cpu, [None; 2]),
+            Placement::Compacting => (client_cpu, [Some(server_cpu); 2]),
+        };
+        let mut server = self.start("server", &spec, server_app, engines[0])?;
+        server.expect("ready")?;
+        let mut client = self.start("client", &spec, client_cpu, engines[1])?;
+        let client = client.report()?;
+        page.set(Phase::End);
+        let server = server.report()?;
+        Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
+    }
+
+    fn spec(
+        &mut self,
+        plan: &Plan,
+        stack: &StackPlan,
+        round: u32,
+        page: &Page,
+    ) -> io::Result<ChildSpec> {
+        let index = match plan.work {
+            ChildWork::BlockServer(work) if work.serves => Some(self.index()?),
+            ChildWork::BlockServer(_) | ChildWork::Blocks { .. } => None,
+        };
+        Ok(ChildSpec {
+            stack: stack.spec,
+            work: plan.work,
+            page: page.handle()?,
+            disk: Handle::of(&self.disk)?,
+            index,
+            server: SERVER,
+            client: CLIENT,
+            ramp_seconds: self.times.ramp_seconds,
+            seconds: self.times.seconds,
+            seed: u64::from(round) + 1,
+        })
+    }
+
+    fn index(&mut self) -> io::Result<Handle> {
+        if self.index.is_none() {
+            let memory = Region::allocate_shared(INDEX_BYTES)?;
+            memory.settle_on_huge_pages();
+            let _ = Index::build(memory.clone());
+            self.index = Some(memory);
+        }
+        Handle::of(self.index.as_ref().ok_or(io::ErrorKind::OutOfMemory)?)
+    }
+
+    fn start(
+        &self,
+        role: &str,
+        spec: &ChildSpec,
+        cpu: usize,
+        engine_cpu: Option<usize>,
+    ) -> io::Result<Process> {
+        let mut command = Command::new(&self.program);
+        command.args(["compare-child", role, &serde_json::to_string(spec)?]);
+        command.args(["--cpu", &cpu.to_string()]);
+        if let Some(cpu) = engine_cpu {
+            command.args(["--engine-cpu", &cpu.to_string()]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process::new(role, command.spawn()?)
+    }
+}
+
+/// A process whose lines are read as they come. It does not outlive this.
+struct Process {
+    role: String,
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    fn new(role: &str, mut child: Child) -> io::Result<Process> {
+        let (tell, lines) = channel();
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody listens any more: the process was given up.
+                let _ = tell.send(line);
+            }
+        });
+        Ok(Process { role: role.into(), child, lines })
+    }
+    fn line(&mut self) -> io::Result<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Ok(line),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(io::Error::other(format!("the {} is stuck", self.role)))
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(self.why()),
+        }
+    }
+    fn expect(&mut self, word: &str) -> io::Result<()> {
+        let line = self.line()?;
+        if line == word { Ok(()) } else { Err(io::Error::other(line)) }
+    }
+    fn report(&mut self) -> io::Result<ChildReport> {
+        let line = self.line()?;
+        let status = self.child.wait()?;
+        if status.success() { Ok(serde_json::from_str(&line)?) } else { Err(self.why()) }
+    }
+    fn why(&mut self) -> io::Error {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            // Whatever could be read is better than nothing.
+            let _ = stderr.take(4096).read_to_string(&mut said);
+        }
+        io::Error::other(format!("the {} failed: {}", self.role, said.trim()))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

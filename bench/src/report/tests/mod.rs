@@ -1,0 +1,6 @@
+//! The report on a record that nobody measured.
+
+mod against;
+mod edges;
+mod page;
+mod ratios;

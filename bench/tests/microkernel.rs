@@ -1,0 +1,137 @@
+//! The microkernel baseline whole: two applications, an engine for each, NVMe over Fabrics above.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use dpa::pipe::PipeFabric;
+use flexblk_bench::load::{self, Load, Workload};
+use flexblk_bench::micro::{app, engine};
+use flexblk_bench::stack::{NicSpec, PipeSpec};
+use initiator::{HostOptions, PollMode, Session, Timers, Waiter};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use target::{Config, Port, Reactor};
+
+const TARGET: &str = "127.0.9.1:4791";
+const HOST: &str = "127.0.9.2:0";
+const NQN: &str = "nqn.2026-11.io.flexblk:micro";
+
+/// An application's fabric, whose engine is a thread here (its memory is mapped a second time all the
+/// same).
+fn fabric(local: &str, staged_tx: bool) -> PipeFabric {
+    let (near, far) = seqpacket();
+    std::thread::spawn(move || engine::run(far));
+    let nic = NicSpec { local: local.parse().unwrap(), rx_pool: Some(16), rx_burst: 2, staged_tx };
+    let pipe = PipeSpec {
+        depth: 256,
+        spin_us: Some(50),
+        yields: true,
+        hands_over: true,
+        batch: 16,
+        rings_always: false,
+    };
+    app::connect(near, None, &engine::Hello { nic, pipe, cpu: None }).unwrap()
+}
+
+fn seqpacket() -> (OwnedFd, OwnedFd) {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
+}
+
+fn serve(stop: &AtomicBool, staged_tx: bool) {
+    let mut reactor = Reactor::new(fabric(TARGET, staged_tx), Config::default());
+    reactor.add_subsystem(NQN).unwrap();
+    let disk = storage::open(&"mem:8MiB".parse().unwrap()).unwrap();
+    reactor.add_namespace(NQN, None, "mem:8MiB", disk).unwrap();
+    let address: SocketAddr = TARGET.parse().unwrap();
+    reactor.listen(Port { id: 1, address: SocketAddr::new(address.ip(), 4420) });
+    while !stop.load(Ordering::Relaxed) {
+        if !reactor.turn(Instant::now()).did_work {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Goal: blocks that were written through two engines read back as they were written, with memory
+/// that each engine maps for itself, payload gathered from it or copied first; nothing fails.
+#[test]
+fn blocks_survive_two_engines() {
+    memory::share_all();
+    for staged_tx in [false, true] {
+        let stop = Arc::new(AtomicBool::new(false));
+        let server = {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || serve(&stop, staged_tx))
+        };
+        let address: SocketAddr = TARGET.parse().unwrap();
+        let options = HostOptions {
+            target: SocketAddr::new(address.ip(), 4420),
+            subnqn: NQN.into(),
+            hostnqn: "nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-000000000009".into(),
+            hostid: [9; 16],
+            io_queues: 1,
+            queue_depth: 32,
+            timers: Timers::default(),
+        };
+        let waiter = Waiter::new(PollMode::Adaptive);
+        let mut session = Session::connect(fabric(HOST, staged_tx), options, waiter).unwrap();
+        let ns = session.namespace(1).unwrap();
+        for (io_bytes, depth) in [(4096, 16), (131_072, 4)] {
+            let load = Load {
+                workload: Workload::RandRw { read_percent: 50 },
+                io_bytes,
+                depth,
+                time: Duration::from_millis(300),
+                ramp: Duration::ZERO,
+                verify: true,
+                start: 0,
+                span: 8 << 20,
+                seed: 1,
+            };
+            let report = load::run(session.host(), ns, load, waiter, &mut |_, _| ()).unwrap();
+            let why = report.first_error;
+            assert_eq!((report.errors, report.mismatches), (0, 0), "{why:?}");
+            assert!(report.ios > 100, "{} I/Os", report.ios);
+            // Zero-copy out of the application's memory, unless the variant copies.
+            let staged = report.counters.get("link.tx_staged_bytes").copied().unwrap_or(0);
+            assert_eq!(staged > 0, staged_tx);
+        }
+        session.close();
+        stop.store(true, Ordering::Relaxed);
+        server.join().unwrap();
+    }
+}
+
+/// Goal: an engine that cannot have its address says so; a stranger that talks nonsense ends it.
+#[test]
+fn engines_that_cannot_run_say_why() {
+    let hello = |local: &str| engine::Hello {
+        nic: NicSpec {
+            local: local.parse().unwrap(),
+            rx_pool: None,
+            rx_burst: 1,
+            staged_tx: false,
+        },
+        pipe: PipeSpec {
+            depth: 64,
+            spin_us: Some(50),
+            yields: false,
+            hands_over: false,
+            batch: 16,
+            rings_always: false,
+        },
+        cpu: None,
+    };
+    let (near, far) = seqpacket();
+    let engine = std::thread::spawn(move || engine::run(far));
+    let error = app::connect(near, None, &hello("192.0.2.1:4791")).err().unwrap();
+    assert!(error.to_string().contains("192.0.2.1"), "{error}");
+    engine.join().unwrap().unwrap();
+    let (near, far) = UnixStream::pair().unwrap();
+    let engine = std::thread::spawn(move || engine::run(far.into()));
+    std::io::Write::write_all(&mut &near, b"nonsense").unwrap();
+    assert!(engine.join().unwrap().is_err());
+}
