@@ -55,6 +55,17 @@ pub(crate) enum Poll {
     Adaptive,
 }
 
+/// What a target offers.
+#[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Offer {
+    /// UDP, and shared memory to hosts of this machine.
+    #[default]
+    Auto,
+    /// UDP alone.
+    Udp,
+}
+
 /// How to print.
 #[derive(Clone, Copy, ValueEnum, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -92,9 +103,12 @@ pub(crate) struct Serve {
     /// Configuration in TOML; options given here win.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Record every packet.
+    /// Record every packet (then hosts of this machine come by UDP, too).
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// How hosts reach it [auto].
+    #[arg(long, value_enum)]
+    pub link: Option<Offer>,
     /// UDP port of the transport (RoCEv2's is 4791; stock hosts expect it).
     #[arg(long, default_value_t = 4791, hide_short_help = true)]
     pub udp_port: u16,
@@ -143,7 +157,8 @@ pub(crate) struct Namespace {
 /// `flexblk read` and `flexblk write`.
 #[derive(Args, Debug)]
 pub(crate) struct Copy {
-    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1.
+    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1. With
+    /// link=udp|shm|auto [auto]: a target of this machine is reached by shared memory if it can.
     pub target: String,
     /// First octet.
     #[arg(long, default_value = "0", value_parser = crate::units::bytes)]
@@ -156,7 +171,8 @@ pub(crate) struct Copy {
 /// `flexblk bench`.
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1.
+    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1. With
+    /// link=udp|shm|auto [auto]: a target of this machine is reached by shared memory if it can.
     pub target: String,
     /// Workload.
     #[arg(long, value_enum, default_value = "randread")]
@@ -191,7 +207,7 @@ pub(crate) struct Bench {
     /// Makes the offsets.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Record every packet of job 0.
+    /// Record every packet of job 0, which goes by UDP then.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
     /// How to print.

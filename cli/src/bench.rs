@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use ::bench::load::{self, JobReport, Load, Report, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 use initiator::{NamespaceInfo, PollMode, Waiter};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::mpsc;
 
@@ -25,12 +26,15 @@ pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
         bar.set_position(share);
     }
     bar.finish_and_clear();
-    let mut reports = Vec::new();
+    let (mut reports, mut links) = (Vec::new(), BTreeSet::new());
     for job in jobs {
-        reports.push(job.join().map_err(|_| Failure::new("a job panicked"))??);
+        let (report, link) = job.join().map_err(|_| Failure::new("a job panicked"))??;
+        reports.push(report);
+        links.insert(link);
     }
     let report = Report::of(&reports);
-    print(args, &report)?;
+    let link = links.into_iter().collect::<Vec<_>>().join(" and ");
+    print(args, &Shown { link: &link, report: &report })?;
     match reports.iter().find_map(|job| job.first_error.as_ref()) {
         Some(first) => Err(Failure::new(format!("{} I/Os failed, first: {first}", report.errors))),
         None => Ok(()),
@@ -80,7 +84,8 @@ impl JobArgs {
         }
     }
 
-    fn run(self, tell: &mpsc::Sender<u64>) -> Result<JobReport, Failure> {
+    /// The report, and by which link it came about.
+    fn run(self, tell: &mpsc::Sender<u64>) -> Result<(JobReport, &'static str), Failure> {
         connect::pin(self.cpu)?;
         let options = connect::Options {
             poll: self.poll,
@@ -101,8 +106,9 @@ impl JobArgs {
         };
         let waiter = Waiter::new(self.poll);
         let report = load::run(session.host(), ns, load, waiter, &mut progress)?;
+        let link = session.host().fabric().link().name();
         session.close();
-        Ok(report)
+        Ok((report, link))
     }
 
     fn load(&self, ns: &NamespaceInfo) -> Result<Load, Failure> {
@@ -154,13 +160,23 @@ fn progress_bar(args: &Bench) -> ProgressBar {
     bar
 }
 
-fn print(args: &Bench, report: &Report) -> Result<(), Failure> {
+/// What is printed.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    /// By which way packets went at the end: "udp", "shm", or both when jobs differ.
+    link: &'a str,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+fn print(args: &Bench, shown: &Shown<'_>) -> Result<(), Failure> {
     if args.output == Format::Json {
-        return crate::output::print(serde_json::to_string_pretty(report)?);
+        return crate::output::print(serde_json::to_string_pretty(shown)?);
     }
+    let Shown { link, report } = shown;
     let lat = &report.lat_us;
     let mut text = format!(
-        "{:.0} IOPS, {:.1} MB/s, {} I/Os in {:.2} s, {} errors\n\
+        "{:.0} IOPS, {:.1} MB/s, {} I/Os in {:.2} s, {} errors, over {link}\n\
          latency µs: mean {:.1}, p50 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1}",
         report.iops,
         report.mb_per_s,

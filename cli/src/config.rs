@@ -1,6 +1,6 @@
 //! `flexblk serve --config FILE`: what is written, and what it means.
 
-use crate::args::{DEFAULT_NQN, Poll, Serve};
+use crate::args::{DEFAULT_NQN, Offer, Poll, Serve};
 use crate::failure::Failure;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +21,8 @@ pub(crate) struct File {
     pub cpu: Option<usize>,
     /// Record every packet.
     pub pcap: Option<PathBuf>,
+    /// "auto" or "udp".
+    pub link: Option<Offer>,
     /// What is exported.
     #[serde(default, rename = "subsystem")]
     pub subsystems: Vec<Subsystem>,
@@ -62,6 +64,8 @@ pub(crate) struct Plan {
     pub cpu: Option<usize>,
     /// Record every packet.
     pub pcap: Option<PathBuf>,
+    /// How hosts reach it.
+    pub link: Offer,
     /// NQN and its namespaces.
     pub subsystems: Vec<(String, Vec<PlannedNamespace>)>,
 }
@@ -101,6 +105,7 @@ impl Plan {
             poll: args.poll.or(file.poll).unwrap_or_default(),
             cpu: args.cpu.or(file.cpu),
             pcap: args.pcap.clone().or(file.pcap),
+            link: args.link.or(file.link).unwrap_or_default(),
             subsystems,
         })
     }

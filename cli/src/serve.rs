@@ -1,6 +1,6 @@
 //! `flexblk serve`: the target, on this thread, until it is told to stop.
 
-use crate::args::{Poll, Serve};
+use crate::args::{Offer, Poll, Serve};
 use crate::config::Plan;
 use crate::connect;
 use crate::failure::Failure;
@@ -8,7 +8,7 @@ use dpa::nic::Nic;
 use initiator::udp::AnyLink;
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
-use netstack::link::{Link, PcapLink, UdpLink};
+use netstack::link::{HostLink, Link, PcapLink, ShmLink, UdpLink};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
@@ -51,14 +51,7 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
              -a ADDR takes another address"
         ))
     })?;
-    let link: AnyLink = match &plan.pcap {
-        Some(path) => {
-            let file =
-                File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-            Box::new(PcapLink::new(udp, BufWriter::new(file))?)
-        }
-        None => Box::new(udp),
-    };
+    let link = link(plan, udp)?;
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
@@ -75,6 +68,25 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
     }
     reactor.listen(Port { id: 1, address: SocketAddr::new(plan.traddr, plan.trsvcid) });
     Ok(reactor)
+}
+
+/// What hosts come by. Shared memory is a favour: without it, UDP serves all.
+fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
+    if let Some(path) = &plan.pcap {
+        let file =
+            File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+        return Ok(Box::new(PcapLink::new(udp, BufWriter::new(file))?));
+    }
+    if plan.link == Offer::Udp {
+        return Ok(Box::new(udp));
+    }
+    match ShmLink::listen(udp.caps().local) {
+        Ok(shm) => Ok(Box::new(HostLink::new(udp, shm)?)),
+        Err(error) => {
+            tracing::warn!(%error, "cannot offer shared memory: hosts of this machine use UDP");
+            Ok(Box::new(udp))
+        }
+    }
 }
 
 /// What is exported, and how to reach it.
@@ -97,7 +109,9 @@ fn announce(plan: &Plan, reactor: &Reactor<Nic<AnyLink>>) -> Result<(), Failure>
         writeln!(out, "  a Linux host: nvme connect -t rdma -a {addr} -s {port} -n {nqn}")?;
     }
     writeln!(out, "  all of it: flexblk discover -t rdma -a {addr} -s {port}")?;
-    writeln!(out, "listening on {addr} service {port} (RoCEv2, UDP port {})", plan.udp_port)?;
+    let near = if reactor.fabric().link().name() == "udp" { "" } else { ", shared memory" };
+    let udp_port = plan.udp_port;
+    writeln!(out, "listening on {addr} service {port} (RoCEv2, UDP port {udp_port}{near})")?;
     out.flush()?;
     Ok(())
 }

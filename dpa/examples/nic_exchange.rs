@@ -57,7 +57,10 @@ fn nic(at: &str, mode: Mode) -> io::Result<Nic<Box<dyn Link + Send>>> {
     let is_target = at == TARGET;
     let link: Box<dyn Link + Send> = match std::env::args().any(|arg| arg == "shm") {
         true if is_target => Box::new(ShmLink::listen(addr)?),
-        true => Box::new(ShmLink::connect(TARGET.parse().map_err(io::Error::other)?)?),
+        true => {
+            let to = TARGET.parse().map_err(io::Error::other)?;
+            Box::new(ShmLink::connect(to, Duration::from_secs(1))?)
+        }
         false => Box::new(UdpLink::bind(addr)?),
     };
     let config = EndpointConfig { seed: u64::from(is_target), mode, ..Default::default() };

@@ -20,7 +20,7 @@
 struct flexblk_eo {
 	void *pad;
 	char *trtype, *adrfam, *traddr, *trsvcid, *subnqn;
-	char *hostaddr, *hostnqn, *mode, *poll;
+	char *hostaddr, *hostnqn, *mode, *link, *poll;
 	unsigned int nsid, nr_io_queues;
 };
 
@@ -51,6 +51,7 @@ static struct fio_option options[] = {
 	TEXT(hostaddr, NULL, "Address to connect from"),
 	TEXT(hostnqn, NULL, "NVMe qualified name of this host"),
 	TEXT(mode, NULL, "Wire mode: native or roce (default: native when the target can)"),
+	TEXT(link, NULL, "By which way: auto, udp or shm (default: auto: shared memory when the target is of this machine and offers it)"),
 	TEXT(poll, NULL, "How to wait: busy or adaptive (default: adaptive)"),
 	COUNT(nr_io_queues, "1", 128, "I/O queues of each job"),
 	{ .name = NULL },
@@ -73,7 +74,7 @@ static int flexblk_connect(struct thread_data *td, unsigned int depth,
 		.filename = td->o.filename ? td->files[0]->file_name : NULL,
 		.trtype = eo->trtype, .adrfam = eo->adrfam, .traddr = eo->traddr,
 		.trsvcid = eo->trsvcid, .subnqn = eo->subnqn, .hostaddr = eo->hostaddr,
-		.hostnqn = eo->hostnqn, .mode = eo->mode, .poll = eo->poll,
+		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .poll = eo->poll,
 		.nsid = eo->nsid, .nr_io_queues = eo->nr_io_queues, .queue_depth = depth,
 	};
 	char why[512] = "";

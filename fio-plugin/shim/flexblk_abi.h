@@ -33,6 +33,7 @@ struct flexblk_opts {
 	const char *hostaddr;	/* address to connect from */
 	const char *hostnqn;
 	const char *mode;	/* "native" or "roce"; NULL: native when the target can */
+	const char *link;	/* "auto", "udp" or "shm"; NULL: auto */
 	const char *poll;	/* "busy" or "adaptive"; NULL: adaptive */
 	uint32_t nsid;
 	uint32_t nr_io_queues;	/* of this connection, at least 1 */
@@ -60,7 +61,7 @@ struct flexblk_done {
 };
 
 /* The Rust side states the same sizes. */
-_Static_assert(sizeof(struct flexblk_opts) == 96, "layout of struct flexblk_opts");
+_Static_assert(sizeof(struct flexblk_opts) == 104, "layout of struct flexblk_opts");
 _Static_assert(sizeof(struct flexblk_info) == 16, "layout of struct flexblk_info");
 _Static_assert(sizeof(struct flexblk_done) == 16, "layout of struct flexblk_done");
 

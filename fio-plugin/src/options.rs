@@ -29,6 +29,7 @@ pub(crate) unsafe fn read(opts: &Opts) -> Result<Options, (i32, String)> {
         ("hostaddr", opts.hostaddr),
         ("hostnqn", opts.hostnqn),
         ("mode", opts.mode),
+        ("link", opts.link),
     ] {
         // SAFETY: as above.
         if let Some(value) = unsafe { text(value) }.map_err(invalid)? {

@@ -1,7 +1,7 @@
 //! How users name a remote namespace: SPDK's string, or a URI.
 //!
-//! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]`
-//! or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`.
+//! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
+//! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -14,6 +14,18 @@ pub enum WireMode {
     Native,
     /// RoCEv2 only.
     Roce,
+}
+
+/// By which way packets go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LinkChoice {
+    /// Shared memory when the target is on this machine and offers it, UDP otherwise.
+    #[default]
+    Auto,
+    /// UDP.
+    Udp,
+    /// Shared memory, or an error.
+    Shm,
 }
 
 /// A remote namespace, or (without `nsid` and `subnqn`) a remote port.
@@ -35,6 +47,8 @@ pub struct TargetSpec {
     pub hostnqn: Option<String>,
     /// Wire mode.
     pub mode: WireMode,
+    /// By which way.
+    pub link: LinkChoice,
 }
 
 /// A target string that cannot be understood: what is wrong and what would be right.
@@ -63,6 +77,7 @@ impl TargetSpec {
             hostaddr: None,
             hostnqn: None,
             mode: WireMode::Native,
+            link: LinkChoice::Auto,
         }
     }
 }
@@ -118,6 +133,14 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
                 "native" => WireMode::Native,
                 "roce" => WireMode::Roce,
                 _ => return Err(bad("native or roce")),
+            }
+        }
+        "link" => {
+            spec.link = match value {
+                "auto" => LinkChoice::Auto,
+                "udp" => LinkChoice::Udp,
+                "shm" => LinkChoice::Shm,
+                _ => return Err(bad("auto, udp or shm")),
             }
         }
         _ => return Err(format!("{key}= is not known")),
@@ -177,13 +200,14 @@ mod tests {
     #[test]
     fn words_and_uri_agree() {
         let words: TargetSpec =
-            "trtype=RDMA adrfam=IPv4 traddr=127.0.0.1 trsvcid=4421 subnqn=nqn.2026-11.x:a ns=2 mode=roce"
+            "trtype=RDMA adrfam=IPv4 traddr=127.0.0.1 trsvcid=4421 subnqn=nqn.2026-11.x:a ns=2 mode=roce link=shm"
                 .parse()
                 .unwrap();
         let uri: TargetSpec =
-            "nvme-rdma://127.0.0.1:4421/nqn.2026-11.x:a/2?mode=roce".parse().unwrap();
+            "nvme-rdma://127.0.0.1:4421/nqn.2026-11.x:a/2?mode=roce&link=shm".parse().unwrap();
         assert_eq!(words, uri);
         assert_eq!((words.nsid, words.trsvcid, words.mode), (2, 4421, WireMode::Roce));
+        assert_eq!(words.link, LinkChoice::Shm);
     }
 
     /// Goal: IPv6 addresses keep their colons, and the port defaults to NVMe's.
@@ -204,6 +228,7 @@ mod tests {
             ("traddr=1.2.3.4 trsvcid=99999", "not a port"),
             ("traddr=1.2.3.4 ns=0", "not a namespace id"),
             ("traddr=1.2.3.4 trtype=tcp", "only rdma"),
+            ("traddr=1.2.3.4 link=tcp", "auto, udp or shm"),
             ("traddr=1.2.3.4 colour=red", "not known"),
             ("http://1.2.3.4/", "not spoken"),
             ("nvme-rdma://1.2.3.4:x/", "not a port"),

@@ -1,14 +1,15 @@
-//! The edge: a session over UDP, with sockets, a real clock and this host's identity.
+//! The edge: a session over UDP, or over shared memory to a target of this machine, with sockets, a
+//! real clock and this host's identity.
 
 use crate::contract::Timers;
 use crate::host::HostOptions;
 use crate::identity;
 use crate::session::{Session, SessionError};
-use crate::spec::{TargetSpec, WireMode};
+use crate::spec::{LinkChoice, TargetSpec, WireMode};
 use crate::wait::{PollMode, Waiter};
 use dpa::nic::Nic;
 use netstack::endpoint::{EndpointConfig, Mode};
-use netstack::link::{Link, PcapLink, ROCE_PORT, UdpLink};
+use netstack::link::{DialLink, Link, PcapLink, ROCE_PORT, UdpLink, Ways, is_local};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter};
@@ -16,9 +17,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use wire::fabrics::Nqn;
 
-/// Links on which sessions run: UDP, with or without a tap.
+/// Links on which sessions run: UDP with or without a tap, shared memory.
 pub type AnyLink = Box<dyn Link + Send>;
-/// A session over UDP.
+/// A session over one of them.
 pub type UdpSession = Session<Nic<AnyLink>>;
 
 /// Loopback addresses tried for a RoCEv2 client, which needs the fixed port for itself.
@@ -67,11 +68,7 @@ pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<UdpSession, Ses
 }
 
 fn nic(spec: &TargetSpec, settings: &Settings) -> io::Result<Nic<AnyLink>> {
-    let udp = bind(spec)?;
-    let link: AnyLink = match &settings.pcap {
-        Some(path) => Box::new(PcapLink::new(udp, BufWriter::new(File::create(path)?))?),
-        None => Box::new(udp),
-    };
+    let link = link(spec, settings)?;
     let mode = match spec.mode {
         WireMode::Native => Mode::Native,
         WireMode::Roce => Mode::Roce,
@@ -80,6 +77,38 @@ fn nic(spec: &TargetSpec, settings: &Settings) -> io::Result<Nic<AnyLink>> {
     let seed = RandomState::new().hash_one(std::process::id());
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     Ok(Nic::new(link, EndpointConfig { seed, mode, path_mtu_bytes, ..EndpointConfig::default() }))
+}
+
+/// UDP, or a link that finds shared memory when the target is of this machine.
+fn link(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyLink> {
+    let udp = bind(spec)?;
+    let (traddr, wants_shm) = (spec.traddr, spec.link == LinkChoice::Shm);
+    if let Some(path) = &settings.pcap {
+        if wants_shm {
+            return Err(invalid("packets in shared memory are not recorded: link=udp"));
+        }
+        return Ok(Box::new(PcapLink::new(udp, BufWriter::new(File::create(path)?))?));
+    }
+    // A machine that does not tell its addresses has none of its own here.
+    if spec.link == LinkChoice::Udp || !is_local(traddr).unwrap_or(false) {
+        if wants_shm {
+            let why = format!("link=shm: {traddr} is not an address of this machine: link=udp");
+            return Err(invalid(&why));
+        }
+        return Ok(Box::new(udp));
+    }
+    let ways = if wants_shm { Ways::ShmOnly } else { Ways::Any };
+    let dialled = DialLink::new(udp, traddr, ways).map_err(|error| {
+        let what = format!(
+            "link=shm: no target of this user or root offers shared memory at {traddr} ({error}):              is `flexblk serve -a {traddr}` running here, without --link udp? link=auto goes by UDP"
+        );
+        io::Error::new(error.kind(), what)
+    })?;
+    Ok(Box::new(dialled))
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 /// A socket of this side. In native mode any port will do; RoCEv2 wants port 4791 for itself, so on

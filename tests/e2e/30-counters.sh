@@ -17,7 +17,7 @@ holds() { awk "BEGIN { exit !($2) }" || fail "$rw, $mode: $1: $2"; }
 run() {
     mode=$1 rw=$2
     FLEXBLK_LOG=info serve -a $addr -n $nqn mem:64MiB
-    "$FLEXBLK" bench "trtype=rdma traddr=$addr subnqn=$nqn ns=1 mode=$mode" --rw "$rw" --bs 4k --iodepth 32 --time 2 \
+    "$FLEXBLK" bench "trtype=rdma traddr=$addr subnqn=$nqn ns=1 mode=$mode link=udp" --rw "$rw" --bs 4k --iodepth 32 --time 2 \
         --ramp 0.2 -o json > "$SCRATCH/report.json"
     stop_server
     bytes=$(($(count target.io_commands) * 4096))

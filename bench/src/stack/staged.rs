@@ -1,7 +1,7 @@
 //! What header-only TX does without: payload copied into packet buffers, then sent from there.
 
 use memory::{Access, Region, Registry, Sge};
-use netstack::link::{Link, LinkCaps, RxRing, Transmit, TxBatch};
+use netstack::link::{Link, LinkCaps, Looks, RxRing, Transmit, TxBatch};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -75,8 +75,9 @@ impl<L: Link> Link for StagedLink<L> {
         batch.clear();
         self.link.tx_burst(&mut self.batch, &self.memory)
     }
-    fn looks_are_cheap(&self) -> bool {
-        self.link.looks_are_cheap()
+    fn looks(&self) -> Looks {
+        // `rx_burst` looks at both parts.
+        if self.link.looks() == Looks::Cheap { Looks::Cheap } else { Looks::Dear }
     }
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.link.fd()

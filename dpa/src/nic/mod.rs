@@ -11,7 +11,7 @@ use crate::engine::{NoOffload, Offload};
 use crate::rx::{Pace, Placer, in_cache_ring};
 use netstack::endpoint::{Endpoint, EndpointConfig};
 use netstack::fabric::FabricEvent;
-use netstack::link::{Link, RxRing, TxBatch};
+use netstack::link::{Link, Looks, RxRing, TxBatch};
 use std::time::Instant;
 use verbs::QpNum;
 
@@ -31,8 +31,10 @@ pub struct Nic<L, O = NoOffload> {
     /// Told at the next poll: work that could not even be posted.
     events: Vec<FabricEvent>,
     read_depth_max: u8,
-    /// See [`Link::looks_are_cheap`]: asked once, not at every look.
-    looks_are_cheap: bool,
+    /// Asked once, not at every look.
+    looks: Looks,
+    /// [`Looks::Both`]: which part has the ring first.
+    cheap_first: bool,
     /// Packets that came or went.
     packets: u64,
     link_errors: u64,
@@ -60,7 +62,8 @@ impl<L: Link, O: Offload> Nic<L, O> {
             batch: TxBatch::new(caps.burst_max),
             events: Vec::new(),
             read_depth_max: config.read_depth_max,
-            looks_are_cheap: link.looks_are_cheap(),
+            looks: link.looks(),
+            cheap_first: true,
             packets: 0,
             link_errors: 0,
             last_link_error: None,
@@ -75,6 +78,10 @@ impl<L: Link, O: Offload> Nic<L, O> {
         self
     }
 
+    /// The link.
+    pub fn link(&self) -> &L {
+        &self.link
+    }
     /// The link.
     pub fn link_mut(&mut self) -> &mut L {
         &mut self.link
@@ -99,17 +106,17 @@ impl<L: Link, O: Offload> Nic<L, O> {
     /// Takes one burst that fits the ring and places it. One, even if more waits: what it asks for
     /// is answered first, so that the peer has work meanwhile.
     pub fn receive(&mut self, now: Instant) {
-        if !self.looks_are_cheap && !self.pace.is_due(now) {
+        let is_dear_due = self.looks != Looks::Cheap && self.pace.is_due(now);
+        let is_cheap_due = match self.looks {
+            Looks::Dear => false,
+            Looks::Cheap => true,
+            Looks::Both => self.link.is_cheap_due(),
+        };
+        if !is_dear_due && !is_cheap_due {
             return;
         }
         self.settle();
-        if let Err(error) = self.link.rx_burst(&mut self.ring) {
-            self.link_failed(error);
-            return;
-        }
-        if !self.looks_are_cheap {
-            self.pace.looked(now, self.ring.packets().len());
-        }
+        self.look(now, is_dear_due, is_cheap_due);
         self.packets += self.ring.packets().len() as u64;
         for packet in self.ring.packets() {
             let octets = self.ring.octets(packet);
@@ -124,6 +131,36 @@ impl<L: Link, O: Offload> Nic<L, O> {
         self.endpoint.end_burst(now);
         // What was placed past the cache is visible before anybody hears of it.
         memory::settle();
+    }
+
+    /// Takes packets into the ring. Its room goes to either part of the link first, in turns.
+    fn look(&mut self, now: Instant, is_dear_due: bool, is_cheap_due: bool) {
+        self.cheap_first = !self.cheap_first;
+        if is_cheap_due && self.cheap_first {
+            self.look_cheap(now);
+        }
+        if is_dear_due {
+            let ring = &mut self.ring;
+            let both = self.looks == Looks::Both;
+            let found = if both { self.link.rx_dear(ring) } else { self.link.rx_burst(ring) };
+            match found {
+                Ok(packets) => self.pace.looked(now, packets),
+                Err(error) => self.link_failed(error),
+            }
+        }
+        if is_cheap_due && !self.cheap_first {
+            self.look_cheap(now);
+        }
+    }
+
+    fn look_cheap(&mut self, now: Instant) {
+        let ring = &mut self.ring;
+        let both = self.looks == Looks::Both;
+        match if both { self.link.rx_cheap(ring) } else { self.link.rx_burst(ring) } {
+            Ok(0) => {}
+            Ok(_) => self.pace.came_elsewhere(now),
+            Err(error) => self.link_failed(error),
+        }
     }
 
     /// Nothing waits in the ring any more, and it is free.

@@ -24,6 +24,8 @@ pub(crate) struct Pace {
     wait: Duration,
     /// First of the looks that found nothing, since one that found something.
     empty_since: Option<Instant>,
+    /// When something last came by a way that is looked at without gaps.
+    elsewhere: Option<Instant>,
     next: Option<Instant>,
 }
 
@@ -46,8 +48,18 @@ impl Pace {
         let since = *self.empty_since.get_or_insert(now);
         let gap = if first { self.wait.max(FIRST_GAP_MIN) } else { (self.wait / 4).max(GAP) };
         // One packet expected is no burst to wait for.
-        let waits = self.expected / 4 > 1 && now.saturating_duration_since(since) < PATIENCE;
-        self.next = waits.then(|| now + gap);
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < PATIENCE;
+        let gap = match (is_fresh(since), self.expected / 4 > 1) {
+            (true, true) => Some(gap),
+            (true, false) => None,
+            // Work comes another way: it is not kept waiting for looks at one that is idle.
+            (false, _) => self.elsewhere.is_some_and(is_fresh).then_some(GAP_MAX),
+        };
+        self.next = gap.map(|gap| now + gap);
+    }
+    /// Something came by a way that is looked at without gaps.
+    pub(crate) fn came_elsewhere(&mut self, now: Instant) {
+        self.elsewhere = Some(now);
     }
 
     fn found(&mut self, now: Instant, packets: u32) {
@@ -95,6 +107,34 @@ mod tests {
             empty += 1;
         }
         assert!(empty <= 13, "{empty} empty looks before watching without gaps");
+    }
+
+    /// Goal: a link that is idle beside a busy one is looked at every 32 us, one that carries single
+    /// packets in every turn, and when both are idle there is no gap to sleep through.
+    #[test]
+    fn an_idle_link_does_not_hold_up_a_busy_one() {
+        let (mut pace, start) = (Pace::default(), start());
+        let mut looks = 0;
+        for micros in 0..1000 {
+            let now = start + Duration::from_micros(micros);
+            pace.came_elsewhere(now);
+            if pace.is_due(now) {
+                looks += 1;
+                pace.looked(now, 0);
+            }
+        }
+        assert!((75..85).contains(&looks), "{looks} looks in a millisecond");
+        let mut now = start + Duration::from_millis(1);
+        for _ in 0..100 {
+            now += Duration::from_micros(10);
+            pace.came_elsewhere(now);
+            pace.looked(now, 1);
+            pace.looked(now, 0);
+            assert!(pace.is_due(now), "single packets are awaited");
+        }
+        now += PATIENCE * 2;
+        pace.looked(now, 0);
+        assert_eq!(pace.next(), None);
     }
 
     /// Goal: bursts at a steady distance cost two or three looks each, and are found when they come.

@@ -79,6 +79,16 @@ impl TxBatch {
     pub fn packets(&self) -> &[Transmit] {
         &self.packets
     }
+    /// Moves those that `is_wanted` names to `into`, in order.
+    pub(crate) fn move_to(&mut self, into: &mut TxBatch, is_wanted: impl Fn(&Transmit) -> bool) {
+        self.packets.retain(|packet| {
+            let moves = is_wanted(packet);
+            if moves {
+                into.packets.push(packet.clone());
+            }
+            !moves
+        });
+    }
     /// Forgets all packets, keeps the storage.
     pub fn clear(&mut self) {
         self.packets.clear();

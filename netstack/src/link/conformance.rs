@@ -47,7 +47,11 @@ pub(crate) fn tag_of(octets: &[u8]) -> u8 {
 }
 
 /// Receives until `count` packets came or a second passed; returns their octets.
-pub(crate) fn receive<L: Link>(link: &mut L, ring: &mut RxRing, count: usize) -> Vec<Vec<u8>> {
+pub(crate) fn receive<L: Link + ?Sized>(
+    link: &mut L,
+    ring: &mut RxRing,
+    count: usize,
+) -> Vec<Vec<u8>> {
     let until = Instant::now() + Duration::from_secs(1);
     let mut out = Vec::new();
     while out.len() < count && Instant::now() < until {

@@ -7,7 +7,9 @@
 mod batch;
 #[cfg(test)]
 mod conformance;
+mod dial;
 mod faulty;
+mod host;
 mod loopback;
 mod pcap;
 mod ring;
@@ -18,7 +20,9 @@ mod trailer;
 mod udp;
 
 pub use batch::{Trailer, Transmit, TxBatch};
+pub use dial::{DialLink, Ways, is_local};
 pub use faulty::{Faults, FaultyLink, Injected};
+pub use host::HostLink;
 pub use loopback::LoopbackLink;
 pub use pcap::PcapLink;
 pub use ring::{Received, RxRing};
@@ -48,8 +52,24 @@ pub struct LinkCaps {
     pub verifies_icrc: bool,
 }
 
+/// What a look that finds nothing costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Looks {
+    /// A system call: looks are worth spacing.
+    Dear,
+    /// A load: there is no reason to space them.
+    Cheap,
+    /// The link has a part of each kind: the cheap one is looked at in each turn, the other is
+    /// spaced.
+    Both,
+}
+
 /// A way for packets, one per polling thread. Never blocks.
 pub trait Link {
+    /// By which way packets go, for reports.
+    fn name(&self) -> &'static str {
+        "other"
+    }
     /// What it can do.
     fn caps(&self) -> &LinkCaps;
     /// Receives into free slots of `ring`; returns packets added. Errors are the device's; a
@@ -59,9 +79,21 @@ pub trait Link {
     /// device refuses for lack of room is dropped and counted: the transport recovers it as loss.
     /// An element whose key no longer covers it drops its packet.
     fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize>;
-    /// A look that finds nothing costs no system call: there is no reason to space looks.
-    fn looks_are_cheap(&self) -> bool {
+    /// What looks at it cost; fixed when it is made.
+    fn looks(&self) -> Looks {
+        Looks::Dear
+    }
+    /// [`Looks::Both`]: whether [`Link::rx_cheap`] has something to do.
+    fn is_cheap_due(&mut self) -> bool {
         false
+    }
+    /// [`Looks::Both`]: `rx_burst` of the part whose looks are cheap.
+    fn rx_cheap(&mut self, _ring: &mut RxRing) -> io::Result<usize> {
+        Ok(0)
+    }
+    /// [`Looks::Both`]: `rx_burst` of the other part.
+    fn rx_dear(&mut self, ring: &mut RxRing) -> io::Result<usize> {
+        self.rx_burst(ring)
     }
     /// Descriptor that becomes readable when packets arrive, to sleep on. `None`: poll only. Asked
     /// for before each sleep: a link may arrange only then to be woken.
@@ -73,6 +105,9 @@ pub trait Link {
 }
 
 impl<L: Link + ?Sized> Link for Box<L> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
     fn caps(&self) -> &LinkCaps {
         (**self).caps()
     }
@@ -82,8 +117,17 @@ impl<L: Link + ?Sized> Link for Box<L> {
     fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize> {
         (**self).tx_burst(batch, memory)
     }
-    fn looks_are_cheap(&self) -> bool {
-        (**self).looks_are_cheap()
+    fn looks(&self) -> Looks {
+        (**self).looks()
+    }
+    fn is_cheap_due(&mut self) -> bool {
+        (**self).is_cheap_due()
+    }
+    fn rx_cheap(&mut self, ring: &mut RxRing) -> io::Result<usize> {
+        (**self).rx_cheap(ring)
+    }
+    fn rx_dear(&mut self, ring: &mut RxRing) -> io::Result<usize> {
+        (**self).rx_dear(ring)
     }
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         (**self).fd()

@@ -80,6 +80,9 @@ impl<L: Link, W: Write> PcapLink<L, W> {
 }
 
 impl<L: Link, W: Write> Link for PcapLink<L, W> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
     fn caps(&self) -> &LinkCaps {
         self.inner.caps()
     }

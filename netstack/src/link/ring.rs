@@ -140,6 +140,10 @@ impl RxRing {
         self.used += 1;
         self.open = self.slot_bytes;
     }
+    /// Whether a packet in it is lent: its sender's memory is still in use.
+    pub(crate) fn has_lent(&self) -> bool {
+        !self.lenders.is_empty()
+    }
     /// Whether one more packet of `len` octets can be added to what is there.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         len <= self.slot_bytes - self.open || len <= self.slot_bytes && self.used < self.end()

@@ -6,6 +6,7 @@
 //! with GRO into the ring's slots.
 
 use super::run::Runs;
+use super::shm::is_near;
 use super::sys::{self, ELEMENTS_MAX, ReceiveArrays, SendArrays, SendBatch};
 use super::trailer::{Path, trailer};
 use super::{Link, LinkCaps, ROCE_PORT, RxRing, Transmit, TxBatch};
@@ -70,7 +71,8 @@ pub struct UdpCounters {
     pub rx_empty_syscalls: u64,
     /// Messages: a GRO run of equal packets, or one packet.
     pub rx_messages: u64,
-    /// Messages dropped: cut short, or from no IP address.
+    /// Messages dropped: cut short, from no IP address, or from one that names a peer in shared
+    /// memory.
     pub rx_dropped_messages: u64,
 }
 
@@ -146,6 +148,9 @@ fn path_mtu(device_mtu: u32) -> io::Result<u32> {
 }
 
 impl Link for UdpLink {
+    fn name(&self) -> &'static str {
+        "udp"
+    }
     fn caps(&self) -> &LinkCaps {
         &self.caps
     }
@@ -166,7 +171,8 @@ impl Link for UdpLink {
         let mut packets = 0;
         for at in 0..filled {
             let arrived = self.receive.arrived(at);
-            let Some(from) = arrived.from.filter(|_| arrived.len <= ring.slot_bytes()) else {
+            let is_packet = |from: &SocketAddr| arrived.len <= ring.slot_bytes() && !is_near(*from);
+            let Some(from) = arrived.from.filter(is_packet) else {
                 self.counters.rx_dropped_messages += 1;
                 ring.skip();
                 continue;

@@ -20,8 +20,6 @@ use std::time::Duration;
 const MAGIC: [u8; 8] = *b"flexshm1";
 /// Octets of a welcome: magic, the peer's number, reserved.
 const WELCOME_BYTES: usize = 16;
-/// How long a client waits for the welcome.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 fn name(target: SocketAddr) -> io::Result<UnixAddr> {
     UnixAddr::from_abstract_name(format!("flexblk-{}-{}", target.ip(), target.port()))
@@ -54,13 +52,13 @@ pub(super) fn welcome(stream: &UnixStream, id: u32) -> io::Result<Shared> {
 /// Errors: `ConnectionRefused` when nobody offers that address; `PermissionDenied` when somebody
 /// does who is neither this user nor root (names of sockets belong to whoever comes first);
 /// `InvalidData` for anything but a welcome.
-pub(super) fn connect(to: SocketAddr) -> io::Result<(UnixStream, Shared, u32)> {
+pub(super) fn connect(to: SocketAddr, patience: Duration) -> io::Result<(UnixStream, Shared, u32)> {
     let stream = UnixStream::connect_addr(&name(to)?)?;
     let owner = rustix::net::sockopt::socket_peercred(&stream)?.uid;
     if !owner.is_root() && owner != rustix::process::geteuid() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     let mut octets = [0; WELCOME_BYTES];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -10,7 +10,7 @@ mod peer;
 mod ring;
 
 use super::sys::Shared;
-use super::{Link, LinkCaps, ROCE_PORT, RxRing, TxBatch};
+use super::{Link, LinkCaps, Looks, ROCE_PORT, RxRing, TxBatch};
 use memory::Registry;
 use peer::{Peer, Sent};
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -20,13 +20,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Packets that one `tx_burst` takes.
 const BURST_MAX: usize = 256;
 /// Peers of one target; more are turned away.
 const PEERS_MAX: usize = 64;
 /// Looks between two looks at the sockets.
-const LOOKS: u32 = 512;
+const LOOKS: u32 = 1024;
 /// Sockets looked after in one turn.
 const EVENTS_MAX: usize = 16;
 /// What the listener and the kick are called in the epoll set; peers have their number.
@@ -40,7 +41,8 @@ pub struct ShmLink {
     peers: Vec<Peer>,
     /// Whose turn it is to be asked first.
     turn: usize,
-    looks: u32,
+    /// Looks until the sockets' turn.
+    looks_left: u32,
     sockets: OwnedFd,
     /// Makes `sockets` readable by our own hand.
     kick: OwnedFd,
@@ -61,7 +63,9 @@ struct Totals {
     tx_refused: u64,
     rx_packets: u64,
     rx_bytes: u64,
+    tx_copied: u64,
     wakes: u64,
+    sockets_looks: u64,
     peers: u64,
     peers_gone: u64,
     peers_misbehaved: u64,
@@ -81,9 +85,9 @@ impl ShmLink {
     /// Connects to the process of this machine that offers `to`.
     ///
     /// Errors: `ConnectionRefused` when none does, `PermissionDenied` when it is another user's,
-    /// `WouldBlock` when it does not answer within a second.
-    pub fn connect(to: SocketAddr) -> io::Result<ShmLink> {
-        let (stream, shared, id) = meet::connect(to)?;
+    /// `WouldBlock` when it does not answer within `patience`.
+    pub fn connect(to: SocketAddr, patience: Duration) -> io::Result<ShmLink> {
+        let (stream, shared, id) = meet::connect(to, patience)?;
         let mut link = ShmLink::new(address(id))?;
         link.add(shared, stream, (id, to), false)?;
         Ok(link)
@@ -108,7 +112,7 @@ impl ShmLink {
             listener,
             peers,
             turn: 0,
-            looks: 0,
+            looks_left: 0,
             sockets,
             kick,
             armed,
@@ -134,6 +138,7 @@ impl ShmLink {
 
     /// Looks after the sockets: who comes, who rang, who is gone.
     fn look_after(&mut self) {
+        self.totals.sockets_looks += 1;
         let none = epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) };
         let mut events = [none; EVENTS_MAX];
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -182,10 +187,51 @@ impl ShmLink {
         }
     }
 
+    /// Whether `rx_burst` has something to do: packets, slots to give back, sockets.
+    pub(super) fn is_due(&mut self) -> bool {
+        self.looks_left = self.looks_left.saturating_sub(1);
+        self.looks_left == 0
+            || self.armed.get()
+            || self.anyone_gone
+            || self.peers.iter().any(Peer::is_due)
+    }
+
+    /// Whether there is no peer (any more).
+    pub(super) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// Readable when a peer came, rang or went.
+    pub(super) fn sockets(&self) -> BorrowedFd<'_> {
+        self.sockets.as_fd()
+    }
+
     fn wake_up(&mut self) {
         if self.armed.take() {
             self.peers.iter().for_each(Peer::disarm);
-            self.looks = 0;
+            self.looks_left = 0;
+        }
+    }
+
+    /// Between two packets to send: the peer that `to` names, ready to be sent to. What the one
+    /// before got is shown to it when it is another.
+    fn turn_to(&mut self, last: Option<usize>, to: SocketAddr) -> Option<usize> {
+        let is_same = |at: usize| self.listener.is_none() || self.peers[at].addr == to;
+        if last.is_some_and(is_same) {
+            return last;
+        }
+        self.publish(last);
+        let at = self.peer_of(to)?;
+        if self.peers[at].reclaim().is_ok() {
+            return Some(at);
+        }
+        self.misbehaved(at);
+        None
+    }
+
+    fn publish(&mut self, at: Option<usize>) {
+        if let Some(at) = at {
+            self.totals.wakes += u64::from(self.peers[at].publish());
         }
     }
 
@@ -214,18 +260,29 @@ fn address(id: u32) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(240, a, b, c)), ROCE_PORT)
 }
 
+/// Whether an address is one of those.
+#[inline]
+pub(super) fn is_near(addr: SocketAddr) -> bool {
+    matches!(addr.ip(), IpAddr::V4(ip) if ip.octets()[0] >= 240)
+}
+
 impl Link for ShmLink {
+    fn name(&self) -> &'static str {
+        "shm"
+    }
+
     fn caps(&self) -> &LinkCaps {
         &self.caps
     }
 
     fn rx_burst(&mut self, ring: &mut RxRing) -> io::Result<usize> {
         self.wake_up();
-        if self.looks.is_multiple_of(LOOKS) {
+        if self.looks_left == 0 {
             self.look_after();
+            self.looks_left = LOOKS;
         }
-        self.looks = self.looks.wrapping_add(1);
-        if ring.packets().is_empty() {
+        self.looks_left -= 1;
+        if !ring.has_lent() {
             self.peers.iter_mut().for_each(Peer::release);
         }
         let (mut total, count) = (0, self.peers.len());
@@ -255,44 +312,33 @@ impl Link for ShmLink {
         if batch.packets().is_empty() {
             return Ok(0);
         }
-        let liar = self.peers.iter_mut().position(|peer| peer.reclaim().is_err());
-        if let Some(at) = liar {
-            self.misbehaved(at);
-        }
-        let (mut sent, mut last): (usize, Option<usize>) = (0, None);
+        let (mut sent, mut last) = (0, None);
         for packet in batch.packets() {
-            let at = match last {
-                Some(at) if self.listener.is_none() || self.peers[at].addr == packet.to => Some(at),
-                _ => self.peer_of(packet.to),
-            };
-            let Some(at) = at else {
+            last = self.turn_to(last, packet.to);
+            let Some(at) = last else {
                 self.totals.tx_refused += 1;
                 continue;
             };
-            if let Some(before) = last.filter(|&before| before != at) {
-                self.totals.wakes += u64::from(self.peers[before].publish());
-            }
-            last = Some(at);
             match self.peers[at].send(packet, memory, self.caps.local) {
                 Sent::Octets(octets) => {
                     sent += 1;
                     self.totals.tx_bytes += octets as u64;
+                    let head = packet.header.as_slice().len();
+                    self.totals.tx_copied += (octets - head) as u64;
                 }
                 Sent::Full => self.totals.tx_dropped += 1,
                 Sent::BadKey => self.totals.tx_bad_key += 1,
                 Sent::TooLong => self.totals.tx_refused += 1,
             }
         }
-        if let Some(at) = last {
-            self.totals.wakes += u64::from(self.peers[at].publish());
-        }
+        self.publish(last);
         batch.clear();
         self.totals.tx_packets += sent as u64;
         Ok(sent)
     }
 
-    fn looks_are_cheap(&self) -> bool {
-        true
+    fn looks(&self) -> Looks {
+        Looks::Cheap
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
@@ -313,6 +359,12 @@ impl Link for ShmLink {
         report("link.tx_refused_packets", t.tx_refused);
         report("link.rx_packets", t.rx_packets);
         report("link.rx_bytes", t.rx_bytes);
+        report("link.tx_copied_bytes", t.tx_copied);
+        // Of system calls there are these alone.
+        report("link.tx_syscalls", t.wakes);
+        report("link.rx_syscalls", t.sockets_looks);
+        report("link.shm_tx_packets", t.tx_packets);
+        report("link.shm_rx_packets", t.rx_packets);
         report("link.shm_wakes", t.wakes);
         report("link.shm_peers", t.peers);
         report("link.shm_peers_gone", t.peers_gone);

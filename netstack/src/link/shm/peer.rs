@@ -236,6 +236,11 @@ impl Peer {
     pub(super) fn is_ready(&self) -> bool {
         self.incoming.peek().is_some()
     }
+    /// Packets wait, or slots are to be given back.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.unreleased || self.is_ready()
+    }
     /// Takes what it rang with; false: it is gone.
     pub(super) fn drain(&self) -> bool {
         match rustix::net::recv(&self.stream, &mut [0; 64][..], RecvFlags::DONTWAIT) {

@@ -13,7 +13,8 @@ fn target(host: u8) -> SocketAddr {
 /// A target and a client that have met.
 fn pair(host: u8) -> (ShmLink, ShmLink) {
     let mut near = ShmLink::listen(target(host)).unwrap();
-    let client = std::thread::spawn(move || ShmLink::connect(target(host)).unwrap());
+    let client =
+        std::thread::spawn(move || ShmLink::connect(target(host), Duration::from_secs(5)).unwrap());
     while near.peers.is_empty() {
         near.look_after();
         std::thread::yield_now();
@@ -78,7 +79,8 @@ fn payload_is_lent_and_headers_are_not() {
 #[test]
 fn many_peers_are_kept_apart() {
     let mut near = ShmLink::listen(target(14)).unwrap();
-    let dial = || std::thread::spawn(|| ShmLink::connect(target(14)).unwrap());
+    let dial =
+        || std::thread::spawn(|| ShmLink::connect(target(14), Duration::from_secs(5)).unwrap());
     let clients: Vec<_> = (0..5).map(|_| dial()).collect();
     while near.peers.len() < 5 {
         near.look_after();
@@ -185,7 +187,7 @@ fn a_peer_that_is_gone_is_forgotten() {
     // A last word, then all that the end of a process does to its sockets and mappings.
     send(&mut far, &host, 6, target(17), 8);
     drop(far);
-    near.looks = 0;
+    near.looks_left = 0;
     assert_eq!(near.rx_burst(&mut ring).unwrap(), 1, "the end is seen, the last word is heard");
     assert_eq!(tag_of(ring.octets(&ring.packets()[1])), 6);
     for _ in 0..=LOOKS {
@@ -206,7 +208,7 @@ fn a_peer_that_is_gone_is_forgotten() {
 /// Goal: an address that nobody offers, or that somebody offers already, is an error at once.
 #[test]
 fn addresses_have_one_owner() {
-    assert!(ShmLink::connect(target(19)).is_err());
+    assert!(ShmLink::connect(target(19), Duration::from_secs(5)).is_err());
     let _near = ShmLink::listen(target(19)).unwrap();
     assert_eq!(ShmLink::listen(target(19)).err().unwrap().kind(), io::ErrorKind::AddrInUse);
 }
