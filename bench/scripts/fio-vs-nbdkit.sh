@@ -12,7 +12,7 @@ taskset -c 0 out/release/flexblk serve -n $nqn 'mem:512MiB?random=1' > "$dir/ser
 taskset -c 0 nbdkit -f -i 127.0.0.1 -p 10809 memory 512M > "$dir/nbdkit" 2>&1 &
 for _ in $(seq 100); do grep -q '^listening' "$dir/serve" && break; sleep 0.1; done
 grep '^listening' "$dir/serve" > "$dir/ready" || { cat "$dir/serve" >&2; exit 1; }
-flexblk="--ioengine=external:out/release/libflexblk_fio.so --thread=1 --traddr=127.0.0.1 --hostaddr=127.0.0.2 --trsvcid=4420 --subnqn=$nqn --nsid=1"
+flexblk="--ioengine=external:out/release/libflexblk_fio.so --thread=1 --traddr=127.0.0.1 --hostaddr=127.0.0.2 --trsvcid=4420 --subnqn=$nqn --nsid=1 --link=udp"
 nbd="--ioengine=nbd --uri=nbd://127.0.0.1"
 # fill: both sides hold random data
 taskset -c 1 fio --name=fill $nbd --rw=write --bs=1m --size=512m --iodepth=4 > "$dir/fill"

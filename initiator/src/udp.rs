@@ -100,7 +100,8 @@ fn link(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyLink> {
     let ways = if wants_shm { Ways::ShmOnly } else { Ways::Any };
     let dialled = DialLink::new(udp, traddr, ways).map_err(|error| {
         let what = format!(
-            "link=shm: no target of this user or root offers shared memory at {traddr} ({error}):              is `flexblk serve -a {traddr}` running here, without --link udp? link=auto goes by UDP"
+            "link=shm: no target of this user or root offers shared memory at {traddr} ({error}): \
+             is `flexblk serve -a {traddr}` running here, without --link udp? link=auto goes by UDP"
         );
         io::Error::new(error.kind(), what)
     })?;
