@@ -24,7 +24,13 @@ const NQN: &str = "nqn.2026-11.io.flexblk:micro";
 fn fabric(local: &str, staged_tx: bool) -> PipeFabric {
     let (near, far) = seqpacket();
     std::thread::spawn(move || engine::run(far));
-    let nic = NicSpec { local: local.parse().unwrap(), rx_pool: Some(16), rx_burst: 2, staged_tx };
+    let nic = NicSpec {
+        local: local.parse().unwrap(),
+        rx_pool: Some(16),
+        rx_burst: 2,
+        staged_tx,
+        shm: None,
+    };
     let pipe = PipeSpec {
         depth: 256,
         spin_us: Some(50),
@@ -114,6 +120,7 @@ fn engines_that_cannot_run_say_why() {
             rx_pool: None,
             rx_burst: 1,
             staged_tx: false,
+            shm: None,
         },
         pipe: PipeSpec {
             depth: 64,

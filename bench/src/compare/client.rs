@@ -11,6 +11,7 @@ use dpa::rx::Placer;
 use hdrhistogram::Histogram;
 use initiator::{HostOptions, PollMode, Session, Timers, Waiter};
 use netstack::fabric::Fabric;
+use netstack::link::ROCE_PORT;
 use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -30,7 +31,8 @@ pub fn client(
     memory::share_all();
     let mut watch = Watch::new(Page::open(spec.page)?, true);
     let mut report = ChildReport::default();
-    let place = Place { local: SocketAddr::new(spec.client, 0), engine_cpu, engine };
+    let server = SocketAddr::new(spec.server, ROCE_PORT);
+    let place = Place { local: SocketAddr::new(spec.client, 0), server, engine_cpu, engine };
     let idle = spec.idle();
     let then = Run { spec, idle, watch: &mut watch, report: &mut report };
     spec.stack.open(place, Placer::<NoOffload>::default(), then)?;

@@ -85,6 +85,9 @@ const PIPED: StackPlan = plan(
     Role::Flexins,
     StackSpec { kind: Kind::Piped, rx_burst: 1, ..StackSpec::FLEXINS },
 );
+/// Not on the link of the others, and so no part of a ratio.
+const SHM: StackPlan =
+    plan("flexins-shm", Role::Other, StackSpec { shm: true, ..StackSpec::FLEXINS });
 const MICROKERNEL: StackPlan = plan("microkernel", Role::Baseline, StackSpec::MICROKERNEL);
 /// Takes whatever has come: longer bursts, fewer switches, less overlap.
 const WIDE: StackPlan = plan(
@@ -124,10 +127,10 @@ fn ablations() -> Vec<StackPlan> {
     ]
 }
 
-/// Variants of the baseline that are reported apart.
+/// What is reported apart: FlexiNS between processes of one machine, variants of the baseline.
 fn variants() -> Vec<StackPlan> {
     let base = StackSpec::MICROKERNEL;
-    vec![plan("microkernel-tx-copy", Role::Other, StackSpec { staged_tx: true, ..base })]
+    vec![SHM, plan("microkernel-tx-copy", Role::Other, StackSpec { staged_tx: true, ..base })]
 }
 
 fn headline(plain: f64, host: f64) -> Wanted {
@@ -204,6 +207,8 @@ fn random() -> Vec<Plan> {
             if is_headline {
                 stacks.extend(ablations());
                 stacks.extend(variants());
+            } else if depth == 1 {
+                stacks.push(SHM);
             }
             plans.push(Plan {
                 name: format!("{word}-4k-x{depth}"),
@@ -261,7 +266,7 @@ fn sequential() -> Vec<Plan> {
                 x: 0.0,
                 decides: Measure::Bandwidth,
                 work: ChildWork::Blocks { workload, io_bytes, depth },
-                stacks: stacks(),
+                stacks: [stacks(), vec![SHM]].concat(),
                 wanted: if is_128k { headline(1.3, 2.2) } else { Wanted::default() },
                 limit: (is_128k && is_read).then_some("exchange_128k_depth_8_gb_per_s"),
                 quick: is_128k,

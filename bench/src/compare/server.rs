@@ -40,7 +40,7 @@ pub fn server(
     let store = spec.disk.open()?;
     let store = if spec.stack.streaming { store.streaming() } else { store };
     let local = SocketAddr::new(spec.server, ROCE_PORT);
-    let place = Place { local, engine_cpu, engine };
+    let place = Place { local, server: local, engine_cpu, engine };
     let mut watch = Watch::new(page, false);
     let idle = spec.idle();
     match spec.work {

@@ -10,12 +10,15 @@ use dpa::nic::Nic;
 use dpa::pipe::PipeOptions;
 use dpa::rx;
 use netstack::endpoint::EndpointConfig;
-use netstack::link::{Link, RxRing, UdpLink};
+use netstack::link::{Link, RxRing, ShmLink, UdpLink};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// A server of this machine answers at its next look.
+const SHM_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A link of any kind.
 pub type AnyLink = Box<dyn Link + Send>;
@@ -32,6 +35,8 @@ pub struct NicSpec {
     pub rx_burst: u32,
     /// Payload is copied into packet buffers before it is sent.
     pub staged_tx: bool,
+    /// Shared memory instead of UDP: asked for from this address, or offered at the own one.
+    pub shm: Option<SocketAddr>,
 }
 
 /// A pipe between host and NIC, or application and engine.
@@ -76,14 +81,22 @@ pub fn with_pool<L: Link, O: dpa::engine::Offload>(nic: Nic<L, O>, spec: &NicSpe
 
 /// The link and the endpoint's configuration. Errors: the address cannot be had.
 pub fn link(spec: &NicSpec) -> io::Result<(AnyLink, EndpointConfig)> {
+    let link = bind(spec)?;
+    let path_mtu_bytes = link.caps().path_mtu_bytes;
+    let seed = RandomState::new().hash_one(std::process::id());
+    Ok((link, EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() }))
+}
+
+fn bind(spec: &NicSpec) -> io::Result<AnyLink> {
+    if let Some(at) = spec.shm {
+        let is_own = at.ip() == spec.local.ip();
+        let link = if is_own { ShmLink::listen(at)? } else { ShmLink::connect(at, SHM_PATIENCE)? };
+        return Ok(Box::new(link));
+    }
     let udp = UdpLink::bind(spec.local).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot use {} (UDP): {error}", spec.local))
     })?;
-    let path_mtu_bytes = udp.caps().path_mtu_bytes;
-    let link: AnyLink =
-        if spec.staged_tx { Box::new(StagedLink::new(udp)?) } else { Box::new(udp) };
-    let seed = RandomState::new().hash_one(std::process::id());
-    Ok((link, EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() }))
+    Ok(if spec.staged_tx { Box::new(StagedLink::new(udp)?) } else { Box::new(udp) })
 }
 
 /// Moves this thread, and those that it starts, to a processor. Errors: there is none of this number.

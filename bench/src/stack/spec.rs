@@ -51,6 +51,8 @@ pub struct StackSpec {
     pub hands_over: bool,
     /// Payload is copied into packet buffers before it is sent.
     pub staged_tx: bool,
+    /// Over shared memory instead of UDP.
+    pub shm: bool,
     /// A doorbell by system call for every piece of work (piped only).
     pub rings_always: bool,
     /// CRCs of the block server's blocks are the application's work.
@@ -74,6 +76,8 @@ pub struct Idle {
 pub struct Place<'a> {
     /// Own address and UDP port.
     pub local: SocketAddr,
+    /// The server's.
+    pub server: SocketAddr,
     /// Processor of an engine; `None`: the application's own.
     pub engine_cpu: Option<usize>,
     /// Program whose standard input runs an engine.
@@ -95,6 +99,7 @@ impl StackSpec {
         batch: 256,
         hands_over: true,
         staged_tx: false,
+        shm: false,
         rings_always: false,
         app_crc: false,
         streaming: true,
@@ -137,7 +142,8 @@ impl StackSpec {
         then: W,
     ) -> io::Result<()> {
         let (rx_pool, rx_burst, staged_tx) = (self.rx_pool, self.rx_burst, self.staged_tx);
-        let spec = NicSpec { local: place.local, rx_pool, rx_burst, staged_tx };
+        let shm = self.shm.then_some(place.server);
+        let spec = NicSpec { local: place.local, rx_pool, rx_burst, staged_tx, shm };
         match self.kind {
             Kind::Inline => then.run(handled(&spec, placer)?),
             Kind::Piped => {
