@@ -1,6 +1,6 @@
 //! Load scenarios and what they report. [`load`]: block workloads over the initiator.
 //! [`limits`]: what this machine can move at all. [`compare`]: stacks against each other,
-//! with [`micro`], the baseline; [`report`]: what a comparison looks like.
+//! with [`micro`] and [`tcp`], the baselines; [`report`]: what a comparison looks like.
 
 pub mod block_server;
 pub mod compare;
@@ -9,3 +9,4 @@ pub mod load;
 pub mod micro;
 pub mod report;
 pub mod stack;
+pub mod tcp;

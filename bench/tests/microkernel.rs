@@ -83,7 +83,14 @@ fn blocks_survive_two_engines() {
             timers: Timers::default(),
         };
         let waiter = Waiter::new(PollMode::Adaptive);
-        let mut session = Session::connect(fabric(HOST, staged_tx), options, waiter).unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        let mut session = loop {
+            // The server's thread may not listen yet.
+            match Session::connect(fabric(HOST, staged_tx), options.clone(), waiter) {
+                Ok(session) => break session,
+                Err(error) => assert!(Instant::now() < until, "{error}"),
+            }
+        };
         let ns = session.namespace(1).unwrap();
         for (io_bytes, depth) in [(4096, 16), (131_072, 4)] {
             let load = Load {

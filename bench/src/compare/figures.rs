@@ -56,7 +56,7 @@ pub(super) fn sample(
 
 /// Turns that found nothing end with a system call where two share a processor.
 fn yields(kind: Kind, counters: &Counts) -> f64 {
-    if kind == Kind::Inline {
+    if !kind.shares_processors() {
         return 0.0;
     }
     ["app.idle_turns", "pipe.nic_idle_turns"].iter().filter_map(|name| counters.get(*name)).sum()

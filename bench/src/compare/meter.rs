@@ -121,33 +121,6 @@ pub(super) fn float(count: u64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Goal: work that a thread does shows, as this process' own, and a NIC's thread apart from it.
-    #[test]
-    fn threads_are_told_apart() {
-        let (mut before, mut after) = (Counts::new(), Counts::new());
-        count_process(std::process::id(), "app", &mut before);
-        let spin = || {
-            let until = Instant::now() + Duration::from_millis(60);
-            while Instant::now() < until {
-                std::hint::spin_loop();
-            }
-            let mut counts = Counts::new();
-            count_process(std::process::id(), "app", &mut counts);
-            counts
-        };
-        let nic = std::thread::Builder::new().name(NIC_THREAD.into()).spawn(spin).unwrap();
-        let counts = nic.join().unwrap();
-        assert!(counts["nic.user_us"] + counts["nic.system_us"] > 5_000.0, "{counts:?}");
-        let until = Instant::now() + Duration::from_millis(60);
-        while Instant::now() < until {
-            std::hint::spin_loop();
-        }
-        count_process(std::process::id(), "app", &mut after);
-        let grown = growth(&before, &after);
-        assert!(grown["app.user_us"] + grown["app.system_us"] > 5_000.0, "{grown:?}");
-        assert!(grown["app.resident_bytes"] > 1e5);
-    }
-
     /// Goal: turns without work are no busy time.
     #[test]
     fn idle_turns_are_left_out() {

@@ -85,6 +85,8 @@ pub fn remarks() -> Vec<String> {
          NIC is a thread of its own and stands for a SmartNIC's processors, which are not the host's.",
         "The microkernel's receive pool is 32 MiB (512 buffers of 64 KiB, used in turn); in the \
          working-set curve it is as large as what must be receivable at once.",
+        "kernel-tcp is the same NVMe code over non-blocking TCP sockets, one thread for each side: all of \
+         its work is the host's. Its transport is the kernel's, and TCP has no packet loss to repair here.",
     ]
     .map(str::to_owned)
     .into()

@@ -103,13 +103,18 @@ const COMPACTING: StackPlan = StackPlan {
     ..MICROKERNEL
 };
 
+/// What everybody has.
+const KERNEL_TCP: StackPlan = plan("kernel-tcp", Role::Other, StackSpec::KERNEL_TCP);
+/// Connections up to which it is asked.
+const KERNEL_TCP_CONNECTIONS_MAX: u32 = 256;
+
 const fn plan(name: &'static str, role: Role, spec: StackSpec) -> StackPlan {
     StackPlan { name, role, spec, placement: Placement::Beside }
 }
 
 /// What every headline runs over.
 fn stacks() -> Vec<StackPlan> {
-    vec![FLEXINS, PIPED, MICROKERNEL, WIDE, COMPACTING]
+    vec![FLEXINS, PIPED, MICROKERNEL, WIDE, COMPACTING, KERNEL_TCP]
 }
 
 /// One technique switched off at a time.
@@ -294,7 +299,11 @@ fn connections() -> Vec<Plan> {
         decides: Measure::Iops,
         // As many receives as one connection may need at most.
         work: sink(count, 1024, (2048 / count).clamp(4, 256), 4096),
-        stacks: vec![FLEXINS, MICROKERNEL],
+        stacks: if count <= KERNEL_TCP_CONNECTIONS_MAX {
+            vec![FLEXINS, MICROKERNEL, KERNEL_TCP]
+        } else {
+            vec![FLEXINS, MICROKERNEL]
+        },
         wanted: Wanted::default(),
         limit: None,
         quick: false,
@@ -317,7 +326,7 @@ fn working_sets() -> Vec<Plan> {
             x: f64::from(mebibytes) * 1_048_576.0,
             decides: Measure::Bandwidth,
             work: sink(connections, 32, recv_depth, BLOCK_BYTES),
-            stacks: vec![FLEXINS, pooled("microkernel", StackSpec::MICROKERNEL)],
+            stacks: vec![FLEXINS, pooled("microkernel", StackSpec::MICROKERNEL), KERNEL_TCP],
             wanted: Wanted::default(),
             limit: None,
             quick: mebibytes == 1 || mebibytes == 1024,

@@ -2,6 +2,7 @@
 
 use super::{AnyLink, NicSpec, PipeSpec, link, with_pool};
 use crate::micro::{app, engine};
+use crate::tcp::TcpFabric;
 use dpa::engine::Offload;
 use dpa::nic::Nic;
 use dpa::pipe::PipeFabric;
@@ -33,6 +34,19 @@ pub enum Kind {
     Piped,
     /// In an engine process.
     Microkernel,
+    /// In the kernel: TCP, used from the application's thread.
+    KernelTcp,
+}
+
+impl Kind {
+    /// Two threads of a side may share a processor: then whoever is idle gives it away.
+    #[must_use]
+    pub fn shares_processors(self) -> bool {
+        match self {
+            Kind::Inline | Kind::KernelTcp => false,
+            Kind::Piped | Kind::Microkernel => true,
+        }
+    }
 }
 
 /// One stack, or a variant of it.
@@ -116,10 +130,14 @@ impl StackSpec {
         ..StackSpec::FLEXINS
     };
 
+    /// Kernel TCP: one thread, CRCs by the application.
+    pub const KERNEL_TCP: StackSpec =
+        StackSpec { kind: Kind::KernelTcp, app_crc: true, ..StackSpec::FLEXINS };
+
     /// How its applications idle.
     #[must_use]
     pub fn idle(&self) -> Idle {
-        Idle { yields: self.kind != Kind::Inline, sleeps: self.adaptive }
+        Idle { yields: self.kind.shares_processors(), sleeps: self.adaptive }
     }
     fn pipe(&self) -> PipeSpec {
         PipeSpec {
@@ -154,6 +172,8 @@ impl StackSpec {
                 let hello = engine::Hello { nic: spec, pipe: self.pipe(), cpu: place.engine_cpu };
                 then.run(app::start(place.engine, &hello)?)
             }
+            // The kernel has no handler of ours: what it would do is the application's work.
+            Kind::KernelTcp => then.run(TcpFabric::new(place.local.ip())?),
         }
     }
 }
