@@ -81,9 +81,14 @@ fn chosen(args: &Compare) -> Result<Vec<Plan>, Failure> {
             return Err(Failure::misuse(format_args!("no scenario has a stack {word:?}")));
         }
     }
+    let all_names: Vec<String> = all.iter().map(|plan| plan.name.clone()).collect();
     let is_meant = |plan: &Plan| match args.only.as_slice() {
         [] => !args.quick || plan.quick,
-        words => words.iter().any(|word| plan.is_meant_by(word)),
+        words => words.iter().any(|word| {
+            // A whole name means that one alone.
+            let is_name = all_names.contains(word);
+            if is_name { plan.name == *word } else { plan.is_meant_by(word) }
+        }),
     };
     let mut plans: Vec<Plan> = all.into_iter().filter(is_meant).collect();
     if !args.stacks.is_empty() {
