@@ -133,6 +133,7 @@ fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison,
         let other = after.get(&name).copied().unwrap_or(one);
         (name, f64::midpoint(one, other))
     };
+    let limits = before.into_iter().map(mean).collect();
     Ok(Comparison {
         format: FORMAT,
         machine: compare::describe(),
@@ -147,9 +148,9 @@ fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison,
             huge_pages: runner.huge_pages(),
             seconds: begin.elapsed().as_secs_f64(),
         },
-        limits: before.into_iter().map(mean).collect(),
+        remarks: compare::remarks(&results, &limits),
+        limits,
         scenarios: results,
-        remarks: compare::remarks(),
     })
 }
 

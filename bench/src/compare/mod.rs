@@ -10,12 +10,14 @@ mod machine;
 pub mod meter;
 pub mod page;
 pub mod record;
+mod remarks;
 pub mod run;
 pub mod scenarios;
 mod server;
 
 pub use client::client;
 pub use machine::describe;
+pub use remarks::remarks;
 pub use server::server;
 
 use crate::report::stats;
@@ -70,24 +72,4 @@ pub fn scenario(
     };
     stats::fill(&mut scenario);
     Ok(scenario)
-}
-
-/// What a reader must know to judge the figures.
-#[must_use]
-pub fn remarks() -> Vec<String> {
-    [
-        "Both stacks run the same transport, wire format, congestion control, link and NVMe code; all \
-         memory of disks and buffers is made in the same way and the disk is the same memory for all.",
-        "Equal total cores: one processor for each side. FlexiNS runs in the application's thread; a \
-         microkernel application and its engine share the side's processor and hand it over when idle, \
-         or all engines share one and all applications the other (compacting).",
-        "Per host core: busy time of host software per I/O, turns that found no work left out. FlexiNS' \
-         NIC is a thread of its own and stands for a SmartNIC's processors, which are not the host's.",
-        "The microkernel's receive pool is 32 MiB (512 buffers of 64 KiB, used in turn); in the \
-         working-set curve it is as large as what must be receivable at once.",
-        "kernel-tcp is the same NVMe code over non-blocking TCP sockets, one thread for each side: all of \
-         its work is the host's. Its transport is the kernel's, and TCP has no packet loss to repair here.",
-    ]
-    .map(str::to_owned)
-    .into()
 }
