@@ -36,7 +36,8 @@ pub(crate) fn run(args: &Compare) -> Result<(), Failure> {
     if args.output == Format::Json {
         crate::output::print(serde_json::to_string_pretty(&comparison)?)?;
     } else {
-        crate::output::print(table::summary(&comparison))?;
+        crate::output::print(table::machine(&comparison))?;
+        crate::output::print(table::ending(&comparison))?;
     }
     match against {
         Some(against) if args.output == Format::Normal => {

@@ -79,6 +79,17 @@ pub fn summary(comparison: &Comparison) -> String {
 /// Everything: the machine, the limits, every scenario, the summary, the remarks.
 #[must_use]
 pub fn full(comparison: &Comparison) -> String {
+    let mut text = machine(comparison);
+    for each in &comparison.scenarios {
+        let _ = write!(text, "\n{}", scenario(each, &comparison.limits));
+    }
+    let _ = write!(text, "\n{}", ending(comparison));
+    text
+}
+
+/// What it ran on, and what that moves without a protocol.
+#[must_use]
+pub fn machine(comparison: &Comparison) -> String {
     let mut text = String::new();
     let machine = &comparison.machine;
     let line = format!(
@@ -89,10 +100,13 @@ pub fn full(comparison: &Comparison) -> String {
     let limits = comparison.limits.iter();
     let limits = limits.map(|(name, &figure)| format!("{} {}", plain(name), format::limit(figure)));
     text.push_str(&wrapped("limits: ", &limits.collect::<Vec<_>>()));
-    for each in &comparison.scenarios {
-        let _ = write!(text, "\n{}", scenario(each, &comparison.limits));
-    }
-    let _ = write!(text, "\n{}", summary(comparison));
+    text
+}
+
+/// The summary and the remarks: what is told after the scenarios.
+#[must_use]
+pub fn ending(comparison: &Comparison) -> String {
+    let mut text = summary(comparison);
     for remark in &comparison.remarks {
         let words: Vec<&str> = remark.split_whitespace().collect();
         text.push_str(&folded("note: ", &words, " "));
