@@ -92,6 +92,14 @@ pub(crate) fn prefetch(start: *const u8, len: usize) {
     prefetch_lines(start, 0..len.div_ceil(64));
 }
 
+/// Asks for the lines of a value that is used soon. It need not be there: an address is enough.
+#[inline]
+pub fn prefetch_value<T>(at: *const T) {
+    let start = at.cast::<u8>();
+    let skew = start as usize % 64;
+    prefetch_lines(start.wrapping_sub(skew), 0..(skew + size_of::<T>()).div_ceil(64));
+}
+
 #[inline]
 fn prefetch_lines(start: *const u8, lines: std::ops::Range<usize>) {
     #[cfg(target_arch = "x86_64")]

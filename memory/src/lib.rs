@@ -18,7 +18,7 @@ mod registry;
 mod shared;
 
 pub use buffer::DmaBuf;
-pub use cache::{Stage, settle};
+pub use cache::{Stage, prefetch_value, settle};
 pub use key::{Access, Lkey, Rkey};
 pub use lender::Lender;
 pub use pool::BufferPool;

@@ -52,6 +52,11 @@ impl ReceiveQueue {
     pub fn take(&mut self) -> Option<RecvWr> {
         self.posted.pop_front()
     }
+    /// Asks the cache for the oldest.
+    #[inline]
+    pub fn prefetch(&self) {
+        memory::prefetch_value(self.posted.as_slices().0.as_ptr());
+    }
     /// Posted and not taken.
     #[must_use]
     pub fn len(&self) -> usize {

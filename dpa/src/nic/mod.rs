@@ -9,7 +9,7 @@ mod fabric;
 
 use crate::engine::{NoOffload, Offload};
 use crate::rx::{Pace, Placer, in_cache_ring};
-use netstack::endpoint::{Endpoint, EndpointConfig};
+use netstack::endpoint::{Ahead, Endpoint, EndpointConfig};
 use netstack::fabric::FabricEvent;
 use netstack::link::{Link, Looks, RxRing, TxBatch};
 use std::time::Instant;
@@ -17,6 +17,8 @@ use verbs::QpNum;
 
 /// Transmit calls in one flush at most.
 const TX_CALLS_MAX: usize = 16;
+/// Packets ahead, and what is asked for then.
+const AHEAD: [(usize, Ahead); 3] = [(9, Ahead::Entry), (6, Ahead::Machine), (3, Ahead::Queues)];
 /// Where the destination queue pair lies in a packet. Source: IBTA 1.4, "Base Transport Header".
 const DEST_QP: std::ops::Range<usize> = 5..8;
 
@@ -118,7 +120,8 @@ impl<L: Link, O: Offload> Nic<L, O> {
         self.settle();
         self.look(now, is_dear_due, is_cheap_due);
         self.packets += self.ring.packets().len() as u64;
-        for packet in self.ring.packets() {
+        for (at, packet) in self.ring.packets().iter().enumerate() {
+            self.look_ahead(at);
             let octets = self.ring.octets(packet);
             self.placer.begin_packet(*packet, octets);
             let is_whole = packet.head.is_none();
@@ -160,6 +163,24 @@ impl<L: Link, O: Offload> Nic<L, O> {
             Ok(0) => {}
             Ok(_) => self.pace.came_elsewhere(now),
             Err(error) => self.link_failed(error),
+        }
+    }
+
+    /// Asks for the queue pairs of packets that follow the one at `at`.
+    #[inline]
+    fn look_ahead(&self, at: usize) {
+        let packets = self.ring.packets();
+        for (distance, ahead) in AHEAD {
+            let (first, end) = (if at == 0 { 1 } else { at + distance }, at + distance + 1);
+            for pair in
+                packets.get(first - 1..end.min(packets.len())).unwrap_or_default().windows(2)
+            {
+                let [before, qp] = [&pair[0], &pair[1]].map(|p| destination(self.ring.parts(p).0));
+                // A run of packets of one queue pair needs no more than its first.
+                if qp != before {
+                    self.endpoint.expect(qp, ahead);
+                }
+            }
         }
     }
 

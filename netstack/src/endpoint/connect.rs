@@ -284,7 +284,7 @@ impl Endpoint {
         }
         if self.qps.get(key).is_some() {
             self.unreserve(key);
-            self.timers.remove(self.qps.index(key));
+            self.timers.set(self.qps.index(key), None);
             self.qps.remove(key);
         }
     }

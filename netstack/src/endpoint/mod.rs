@@ -15,6 +15,7 @@ mod connect;
 mod context;
 mod counters;
 mod event;
+mod expect;
 mod receive;
 mod run;
 mod transmit;
@@ -24,6 +25,7 @@ pub use config::{CcKind, CrcPolicy, EndpointConfig, Mode, Timers};
 pub use context::QpInit;
 pub use counters::{Drop, Drops};
 pub use event::ConnEvent;
+pub use expect::Ahead;
 pub use verbs_face::{CreateError, ModifyError};
 
 pub use crate::cm::CmCounters;
@@ -55,7 +57,7 @@ pub struct Endpoint {
     ready: VecDeque<u32>,
     /// Has handled packets of a burst; what follows from them is still to be seen to.
     unsettled: Option<u32>,
-    timers: table::Timers,
+    timers: table::LazyTimers,
     cqs: Vec<Option<CqState>>,
     srqs: Vec<Option<SrqState>>,
     /// Completions of the machine that is running.
@@ -107,7 +109,7 @@ impl Endpoint {
             qps: Table::new(config.max_qps, 24, &mut random),
             ready: VecDeque::with_capacity(config.max_qps as usize),
             unsettled: None,
-            timers: table::Timers::new(config.max_qps as usize),
+            timers: table::LazyTimers::new(config.max_qps as usize),
             cqs: vec![Some(CqState::new(config.cq_capacity))],
             srqs: Vec::new(),
             wcs: Vec::with_capacity(256),
@@ -145,8 +147,9 @@ impl Endpoint {
             self.cm.handle_timeout(now);
             self.take_notices(now);
         }
-        // At most once for each, so that a wrong timer cannot hold this call.
-        for _ in 0..self.qps.len() {
+        // At most once for each, so that a wrong timer cannot hold this call; and once when there is
+        // none, for what the last ones left.
+        for _ in 0..=self.qps.len() {
             let Some(index) = self.timers.pop_due(now) else { return };
             let Some(key) = self.qps.key_at(index) else { continue };
             self.run(key, now, place, |machine, cx| machine.handle_timeout(cx));

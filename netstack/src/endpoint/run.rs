@@ -81,7 +81,7 @@ impl Endpoint {
         let wants_transmit = qp.may_transmit && machine.wants_transmit(now);
         let has_failed = machine.is_failed() && qp.state != QpState::Err;
         let timeout = machine.poll_timeout();
-        self.timers.at_latest(self.qps.index(key), timeout);
+        self.timers.set(self.qps.index(key), timeout);
         if wants_transmit {
             self.enqueue(key);
         }

@@ -228,7 +228,7 @@ impl Endpoint {
     /// that wait are gone.
     fn go_to_reset(&mut self, key: u32) {
         self.purge(key);
-        self.timers.remove(self.qps.index(key));
+        self.timers.set(self.qps.index(key), None);
         let Some(qp) = self.qps.get_mut(key) else { return };
         qp.machine = None;
         qp.attr = None;

@@ -45,6 +45,20 @@ impl QpMachine {
         matches!(self, QpMachine::Native(_))
     }
 
+    /// Asks the cache for the machine.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        either!(self, machine => memory::prefetch_value(&raw const **machine));
+    }
+
+    /// Asks the cache for what the machine points to.
+    #[inline]
+    pub(crate) fn prefetch_queues(&self) {
+        if let QpMachine::Native(machine) = self {
+            machine.prefetch_queues();
+        }
+    }
+
     #[inline]
     pub(crate) fn post_send(&mut self, wr: SendWr) -> Result<(), PostError> {
         either!(self, machine => machine.post_send(wr))

@@ -1,9 +1,11 @@
 //! Tables of things with numbers on the wire: a slab whose keys are random-looking and never soon
 //! used again, and one timer per slot.
 
+mod lazy;
 mod random;
 mod timers;
 
+pub(crate) use lazy::LazyTimers;
 pub(crate) use random::Random;
 pub(crate) use timers::Timers;
 
@@ -90,6 +92,13 @@ impl<T> Table<T> {
         let index = self.index(key);
         let slot = self.slots.get_mut(index as usize)?;
         if slot.key == key { slot.value.as_mut() } else { None }
+    }
+
+    /// Asks the cache for a value.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: u32) {
+        let slot = self.slots.as_ptr().wrapping_add(self.index(key) as usize);
+        memory::prefetch_value(slot);
     }
 
     /// The slot that a key names, whether or not the key is live. May be beyond the table.

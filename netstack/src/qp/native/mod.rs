@@ -131,6 +131,15 @@ impl NativeMachine {
         NativeMachine { owns_receives: false, ..self }
     }
 
+    /// Asks the cache for the front of the queues.
+    #[inline]
+    pub(crate) fn prefetch_queues(&self) {
+        self.queue.prefetch();
+        self.sender.prefetch();
+        self.inbound.prefetch();
+        memory::prefetch_value((&raw const *self.cc).cast::<u64>());
+    }
+
     /// The peer owes this side something: an acknowledgement or an answer.
     fn is_awaiting(&self) -> bool {
         !self.sender.is_empty() || self.queue.reads_out() > 0

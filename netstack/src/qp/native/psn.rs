@@ -30,22 +30,32 @@ pub(super) fn slot(psn: u64) -> usize {
     (psn % WINDOW) as usize
 }
 
-/// One bit per packet of the window.
+/// One bit per packet of the window. Without losses none is ever set: the words are made with the
+/// first, and while none is set nothing but the count is looked at.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bits {
-    words: [u64; WORDS],
+    words: Option<Box<[u64; WORDS]>>,
     count: u32,
 }
 
 impl Bits {
+    #[inline]
     pub(super) fn get(&self, psn: u64) -> bool {
         let slot = slot(psn);
-        self.words[slot / 64] >> (slot % 64) & 1 == 1
+        self.word(slot / 64) >> (slot % 64) & 1 == 1
+    }
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        if self.count == 0 {
+            return 0;
+        }
+        self.words.as_ref().map_or(0, |words| words[at])
     }
     /// Sets the bit; false if it was set.
     pub(super) fn set(&mut self, psn: u64) -> bool {
         let slot = slot(psn);
-        let (word, bit) = (&mut self.words[slot / 64], 1 << (slot % 64));
+        let words = self.words.get_or_insert_default();
+        let (word, bit) = (&mut words[slot / 64], 1 << (slot % 64));
         let fresh = *word & bit == 0;
         *word |= bit;
         if fresh {
@@ -54,15 +64,17 @@ impl Bits {
         fresh
     }
     /// Clears the bit; true if it was set.
+    #[inline]
     pub(super) fn clear(&mut self, psn: u64) -> bool {
+        if !self.get(psn) {
+            return false;
+        }
         let slot = slot(psn);
-        let (word, bit) = (&mut self.words[slot / 64], 1 << (slot % 64));
-        let was = *word & bit != 0;
-        *word &= !bit;
-        if was {
+        if let Some(words) = self.words.as_mut() {
+            words[slot / 64] &= !(1 << (slot % 64));
             self.count -= 1;
         }
-        was
+        true
     }
     /// Bits that are set.
     pub(super) fn count(&self) -> u32 {
@@ -76,7 +88,7 @@ impl Bits {
         let mut psn = from;
         while psn < to {
             let slot = slot(psn);
-            let rest = self.words[slot / 64] >> (slot % 64);
+            let rest = self.word(slot / 64) >> (slot % 64);
             if rest != 0 {
                 let found = psn + u64::from(rest.trailing_zeros());
                 return (found < to).then_some(found);

@@ -146,6 +146,11 @@ impl Queue {
         msn
     }
 
+    /// Asks the cache for the oldest work.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        memory::prefetch_value(self.works.as_slices().0.as_ptr());
+    }
     pub(super) fn is_empty(&self) -> bool {
         self.works.is_empty()
     }
@@ -239,19 +244,23 @@ impl Queue {
     }
     fn drop_oldest(&mut self) {
         self.works.pop_front();
-        self.base += 1;
-        if self.cursor < self.base {
-            (self.cursor, self.offset) = (self.base, 0);
-        }
+        self.move_base();
     }
     /// Takes the oldest, done or not.
     pub(super) fn pop(&mut self) -> Option<Work> {
         let work = self.works.pop_front()?;
+        self.move_base();
+        Some(work)
+    }
+    fn move_base(&mut self) {
         self.base += 1;
         if self.cursor < self.base {
             (self.cursor, self.offset) = (self.base, 0);
         }
-        Some(work)
+        if self.works.is_empty() {
+            // From the front of its memory again: the lines that were used last.
+            self.works.clear();
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! A packet is not kept: it is made again from its work request or answer when it is lost.
 //! Losses are found by transmission order, not by PSN, so a lost retransmission is found too.
 
-use super::psn::{self, Bits, WINDOW};
+use super::psn::{Bits, WINDOW};
+use std::collections::VecDeque;
 
 /// What a packet was made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,10 +33,15 @@ pub(super) struct Sent {
 /// A later transmission's acknowledgement that many transmissions on means that this one is lost.
 const REORDER_PACKETS: u64 = 3;
 
+/// Packets for which a new connection has memory.
+const WINDOW_AT_FIRST: usize = 4;
+
 /// The sending half of the packet stream.
 #[derive(Debug)]
 pub(super) struct Sender {
-    ring: Box<[Sent]>,
+    /// From the oldest unacknowledged on. Its memory grows to what is used, and begins at the front
+    /// again whenever all is acknowledged: a connection with little on its way touches one line.
+    window: VecDeque<Sent>,
     /// Oldest unacknowledged.
     una: u64,
     /// Next new.
@@ -56,10 +62,8 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(first: u64) -> Sender {
-        let none =
-            Sent { source: Source::Work(0), offset: 0, len: 0, fused: false, order: 0, sent_us: 0 };
         Sender {
-            ring: vec![none; psn::slot(WINDOW - 1) + 1].into_boxed_slice(),
+            window: VecDeque::with_capacity(WINDOW_AT_FIRST),
             una: first,
             next: first,
             sacked: Bits::default(),
@@ -73,6 +77,11 @@ impl Sender {
         }
     }
 
+    /// Asks the cache for the oldest packet.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        memory::prefetch_value(self.window.as_slices().0.as_ptr());
+    }
     pub(super) fn una(&self) -> u64 {
         self.una
     }
@@ -94,7 +103,10 @@ impl Sender {
     /// The packet of that number, which must be in the window.
     pub(super) fn sent(&self, psn: u64) -> &Sent {
         debug_assert!((self.una..self.next).contains(&psn));
-        &self.ring[psn::slot(psn)]
+        &self.window[self.place(psn)]
+    }
+    fn place(&self, psn: u64) -> usize {
+        usize::try_from(psn - self.una).expect("inside the window")
     }
 
     /// A new packet leaves; returns its number. Panics when the window is full.
@@ -111,8 +123,8 @@ impl Sender {
         self.next += 1;
         self.order += 1;
         self.in_flight_bytes += u64::from(len);
-        self.ring[psn::slot(psn)] =
-            Sent { source, offset, len, fused, order: self.order, sent_us: now };
+        let order = self.order;
+        self.window.push_back(Sent { source, offset, len, fused, order, sent_us: now });
         psn
     }
 
@@ -124,8 +136,9 @@ impl Sender {
     /// A lost packet leaves again.
     pub(super) fn resend(&mut self, now: u64, psn: u64) {
         if self.lost.clear(psn) {
-            let sent = &mut self.ring[psn::slot(psn)];
             self.order += 1;
+            let place = self.place(psn);
+            let sent = &mut self.window[place];
             (sent.order, sent.sent_us) = (self.order, now);
             self.in_flight_bytes += u64::from(sent.len);
         }
@@ -143,7 +156,11 @@ impl Sender {
             if !self.sacked.clear(psn) {
                 bytes += self.arrived(psn);
             }
+            self.window.pop_front();
             self.una += 1;
+        }
+        if self.window.is_empty() {
+            self.window.clear();
         }
         if self.sacked.count() == 0 {
             self.suspect_us = None;
@@ -162,7 +179,7 @@ impl Sender {
     }
 
     fn arrived(&mut self, psn: u64) -> u64 {
-        let sent = self.ring[psn::slot(psn)];
+        let sent = *self.sent(psn);
         let bytes = u64::from(sent.len);
         if !self.lost.clear(psn) {
             self.in_flight_bytes -= bytes;
@@ -180,7 +197,7 @@ impl Sender {
         }
         let mut first = false;
         for psn in self.una..self.sacked_end.min(self.next) {
-            let sent = self.ring[psn::slot(psn)];
+            let sent = *self.sent(psn);
             if sent.order >= self.acked_order || self.sacked.get(psn) || self.lost.get(psn) {
                 continue;
             }
@@ -222,7 +239,7 @@ impl Sender {
 
     fn mark_lost(&mut self, psn: u64) {
         if !self.sacked.get(psn) && self.lost.set(psn) {
-            self.in_flight_bytes -= u64::from(self.ring[psn::slot(psn)].len);
+            self.in_flight_bytes -= u64::from(self.sent(psn).len);
         }
     }
 }

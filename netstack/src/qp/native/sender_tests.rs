@@ -5,7 +5,7 @@ fn sack(sender: &mut Sender, base: u64, bits: u64) -> u64 {
 }
 
 fn sent(count: u64) -> (Sender, u64) {
-    let first = psn::first(0xff_fffe);
+    let first = super::super::psn::first(0xff_fffe);
     let mut sender = Sender::new(first);
     for i in 0..count {
         assert_eq!(sender.push(i, Source::Work(i), 0, 100, false), first + i);
