@@ -50,7 +50,8 @@ for pair in 'udp shm' 'shm udp' 'auto udp' 'udp auto'; do
 done
 bench tapped "$port" --time 0.1 --ramp 0 --iodepth 1 --pcap "$SCRATCH/tap.pcap"
 went tapped udp
-timeout 20 "$FLEXBLK" discover -a $addr | grep -q $nqn || fail "discover"
+timeout 20 "$FLEXBLK" discover -a $addr > "$SCRATCH/discovered" || fail "discover"
+grep -q $nqn "$SCRATCH/discovered" || fail "discover: $(cat "$SCRATCH/discovered")"
 
 # Hosts that are killed leave no mapping behind.
 maps() { grep -c 'memfd:flexblk-shm' "/proc/$server_pid/maps" || true; }
