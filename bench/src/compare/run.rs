@@ -14,9 +14,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Addresses of server and client.
-const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 10, 1));
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 10, 2));
 /// Octets of the disk and of the index: far more than a second-level cache.
 const DISK_BYTES: usize = 512 << 20;
 const INDEX_BYTES: usize = 512 << 20;
@@ -106,8 +103,8 @@ impl Runner {
             page: page.handle()?,
             disk: Handle::of(&self.disk)?,
             index,
-            server: SERVER,
-            client: CLIENT,
+            server: address(1),
+            client: address(2),
             ramp_seconds: self.times.ramp_seconds,
             seconds: self.times.seconds,
             seed: u64::from(round) + 1,
@@ -140,6 +137,12 @@ impl Runner {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Process::new(role, command.spawn()?)
     }
+}
+
+/// A loopback address of this process' own, so that two comparisons do not take each other's.
+fn address(host: u8) -> IpAddr {
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, 128 | high, low, host))
 }
 
 /// A process whose lines are read as they come. It does not outlive this.
