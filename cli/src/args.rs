@@ -262,6 +262,10 @@ pub(crate) struct Compare {
     /// Processors of server and client [0,1].
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     pub cpus: Vec<usize>,
+    /// Count instructions and cache misses per I/O too, with valgrind, where techniques are switched
+    /// off in turn: minutes more for each of these scenarios.
+    #[arg(long)]
+    pub work: bool,
     /// Write a report with plots.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

@@ -3,10 +3,10 @@
 use crate::args::{Compare, CompareChild, Format};
 use crate::connect;
 use crate::failure::Failure;
-use ::bench::compare::record::{Comparison, FORMAT, Settings};
+use ::bench::compare::record::{Comparison, FORMAT, Role, Settings};
 use ::bench::compare::run::{Runner, Times};
 use ::bench::compare::scenarios::{self, Plan};
-use ::bench::compare::{self, child::ChildSpec};
+use ::bench::compare::{self, child::ChildSpec, work};
 use ::bench::report::{against, html, table};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Seconds of the limits' measurement, before and after.
@@ -117,15 +116,26 @@ fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison,
     let (ramp_seconds, sample_seconds) = (times.ramp_seconds, times.seconds);
     let mut runner = Runner::new(program, [server_cpu, client_cpu], times)?;
     let mut results = Vec::new();
+    let mut notes = Vec::new();
+    let counts_work = args.work && can_count_work(plans, &mut notes);
     for plan in plans {
-        let scenario = compare::scenario(&mut runner, plan, rounds, &mut |plan, stack, round| {
-            bar.set_message(format!("{}, {stack}, round {}", plan.name, round + 1));
-            bar.inc(1);
-        })?;
+        let mut scenario =
+            compare::scenario(&mut runner, plan, rounds, &mut |plan, stack, round| {
+                bar.set_message(format!("{}, {stack}, round {}", plan.name, round + 1));
+                bar.inc(1);
+            })?;
+        let mut missing = Vec::new();
+        if counts_work {
+            missing = work::fill(&mut runner, plan, &mut scenario, &mut |stack| {
+                bar.set_message(format!("{}, {stack}, work per I/O", plan.name));
+            });
+        }
         if args.output == Format::Normal {
             let text = table::scenario(&scenario, &before);
             bar.suspend(|| crate::output::print(text))?;
         }
+        tell(&bar, &missing);
+        notes.extend(missing);
         results.push(scenario);
     }
     bar.finish_and_clear();
@@ -149,10 +159,28 @@ fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison,
             huge_pages: runner.huge_pages(),
             seconds: begin.elapsed().as_secs_f64(),
         },
-        remarks: compare::remarks(&results, &limits),
+        remarks: [compare::remarks(&results, &limits), notes].concat(),
         limits,
         scenarios: results,
     })
+}
+
+/// Whether work per I/O can be counted; if not, the last note says why.
+fn can_count_work(plans: &[Plan], notes: &mut Vec<String>) -> bool {
+    let mut stacks = plans.iter().flat_map(|plan| &plan.stacks);
+    let why = if stacks.any(|stack| stack.role == Role::Ablation) {
+        work::available()
+    } else {
+        Err("Work per I/O is not counted: no chosen scenario has techniques switched off.".into())
+    };
+    let Err(why) = why else { return true };
+    eprintln!("flexblk: {why}");
+    notes.push(why);
+    false
+}
+
+fn tell(bar: &ProgressBar, notes: &[String]) {
+    bar.suspend(|| notes.iter().for_each(|note| eprintln!("flexblk: {note}")));
 }
 
 /// Processors of server and client.
@@ -202,7 +230,7 @@ pub(crate) fn child(args: &CompareChild) -> Result<(), Failure> {
     }));
     connect::pin(args.cpu)?;
     let spec: ChildSpec = serde_json::from_str(&args.spec)?;
-    let mut engine = Command::new(std::env::current_exe()?);
+    let mut engine = ChildSpec::command(&spec.under, &std::env::current_exe()?);
     engine.arg("compare-engine").stdout(std::process::Stdio::null());
     let report = if args.role == "server" {
         // Whoever waits for this line is gone: the next write tells.

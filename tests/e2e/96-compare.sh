@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 120
+# timeout: 180
 # `flexblk compare` over a few short samples: both stacks run, the table, the report and the JSON have what they
 # promise, an older run is read back, misuse is told before anything is measured, and a dead process ends the run with
 # its reason.
@@ -24,6 +24,12 @@ status=0
     > "$SCRATCH/table" 2> "$SCRATCH/err" || status=$?
 [ $status = 0 ] || grep -q 'slower than before' "$SCRATCH/err" || fail "against: $(cat "$SCRATCH/err")"
 grep -q 'equal total cores' "$SCRATCH/table" || fail "no ratio in the table"
+
+# Work per I/O: counted where valgrind is, and said why not where it is not.
+"$FLEXBLK" compare --only block-server --stacks flexins-app-crc --rounds 1 --time 0.2 --work -o json \
+    > "$SCRATCH/work.json" 2> "$SCRATCH/err" || fail "work: $(cat "$SCRATCH/err")"
+if command -v valgrind > /dev/null; then word='"instructions":'; else word='Work per I/O is not counted'; fi
+grep -q "$word" "$SCRATCH/work.json" || fail "no $word: $(cat "$SCRATCH/err")"
 
 refused() { # WORD ARGUMENTS…: exits with 1 or 2, says WORD, and does not take long.
     local word=$1 status=0 begin=$SECONDS

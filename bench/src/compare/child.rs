@@ -4,9 +4,12 @@ use super::meter::{self, Counts, TurnMeter};
 use super::page::{Handle, Page, Phase};
 use crate::block_server;
 use crate::load::{Counters, Observer, Stage, Workload};
-use crate::stack::{Idle, StackSpec};
+use crate::stack::StackSpec;
+use initiator::{PollMode, Waiter};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 /// What a process is told, as JSON.
@@ -32,6 +35,8 @@ pub struct ChildSpec {
     pub seconds: f64,
     /// Makes the offsets.
     pub seed: u64,
+    /// Words before a program's name that count what it does; its engine is started with them too.
+    pub under: Vec<String>,
 }
 
 /// What to do.
@@ -55,6 +60,8 @@ pub enum ChildWork {
 pub struct ChildReport {
     /// I/Os done in the measured time (client).
     pub ios: u64,
+    /// I/Os done from the first to the last (client).
+    pub ios_ever: u64,
     /// Seconds measured (client).
     pub seconds: f64,
     /// Microseconds at 0, 1, … 100 percent, and at 99.9 (client).
@@ -149,9 +156,19 @@ impl Observer for Watch {
 }
 
 impl ChildSpec {
-    /// How this process idles.
+    /// What this process does in turns that find nothing.
     #[must_use]
-    pub fn idle(&self) -> Idle {
-        self.stack.idle()
+    pub fn waiter(&self) -> Waiter {
+        let idle = self.stack.idle();
+        let waiter = Waiter::new(if idle.sleeps { PollMode::Adaptive } else { PollMode::Busy });
+        if idle.yields { waiter.yielding() } else { waiter }
+    }
+    /// Runs `program`, counted if this sample is.
+    #[must_use]
+    pub fn command(under: &[String], program: &Path) -> Command {
+        let Some((first, rest)) = under.split_first() else { return Command::new(program) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
+        command
     }
 }

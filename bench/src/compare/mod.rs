@@ -14,6 +14,7 @@ mod remarks;
 pub mod run;
 pub mod scenarios;
 mod server;
+pub mod work;
 
 pub use client::client;
 pub use machine::describe;

@@ -10,7 +10,7 @@ use memory::Region;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -27,6 +27,16 @@ pub struct Times {
     pub ramp_seconds: f64,
     /// Seconds that are.
     pub seconds: f64,
+}
+
+/// How one run is taken.
+pub(super) struct Take<'a> {
+    /// Makes the offsets.
+    pub round: u32,
+    /// How long.
+    pub times: Times,
+    /// See [`ChildSpec::under`].
+    pub under: &'a [String],
 }
 
 /// Takes samples.
@@ -70,8 +80,20 @@ impl Runner {
 
     /// One sample. Errors: a process that fails, in its own words, or is stuck.
     pub fn sample(&mut self, plan: &Plan, stack: &StackPlan, round: u32) -> io::Result<Sample> {
+        let times = self.times.clone();
+        let (server, client) = self.both(plan, stack, Take { round, times, under: &[] })?;
+        Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
+    }
+
+    /// Server's and client's report of one run.
+    pub(super) fn both(
+        &mut self,
+        plan: &Plan,
+        stack: &StackPlan,
+        take: Take<'_>,
+    ) -> io::Result<(ChildReport, ChildReport)> {
         let page = Page::create()?;
-        let spec = self.spec(plan, stack, round, &page)?;
+        let spec = self.spec(plan, stack, take, &page)?;
         let [server_cpu, client_cpu] = self.cpus;
         let (server_app, engines) = match stack.placement {
             Placement::Beside => (server_cpu, [None; 2]),
@@ -83,14 +105,14 @@ impl Runner {
         let client = client.report()?;
         page.set(Phase::End);
         let server = server.report()?;
-        Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
+        Ok((server, client))
     }
 
     fn spec(
         &mut self,
         plan: &Plan,
         stack: &StackPlan,
-        round: u32,
+        take: Take<'_>,
         page: &Page,
     ) -> io::Result<ChildSpec> {
         let index = match plan.work {
@@ -105,9 +127,10 @@ impl Runner {
             index,
             server: address(1),
             client: address(2),
-            ramp_seconds: self.times.ramp_seconds,
-            seconds: self.times.seconds,
-            seed: u64::from(round) + 1,
+            ramp_seconds: take.times.ramp_seconds,
+            seconds: take.times.seconds,
+            seed: u64::from(take.round) + 1,
+            under: take.under.to_vec(),
         })
     }
 
@@ -128,7 +151,7 @@ impl Runner {
         cpu: usize,
         engine_cpu: Option<usize>,
     ) -> io::Result<Process> {
-        let mut command = Command::new(&self.program);
+        let mut command = ChildSpec::command(&spec.under, &self.program);
         command.args(["compare-child", role, &serde_json::to_string(spec)?]);
         command.args(["--cpu", &cpu.to_string()]);
         if let Some(cpu) = engine_cpu {

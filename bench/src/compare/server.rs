@@ -6,6 +6,8 @@ use crate::block_server::{self, Index, SumBlocks, Sums};
 use crate::stack::{Idle, Place, StackSpec, WithFabric};
 use dpa::engine::NoOffload;
 use dpa::rx::Placer;
+use initiator::Waiter;
+use initiator::wait::Idled;
 use memory::Region;
 use netstack::fabric::Fabric;
 use netstack::link::ROCE_PORT;
@@ -42,9 +44,9 @@ pub fn server(
     let local = SocketAddr::new(spec.server, ROCE_PORT);
     let place = Place { local, server: local, engine_cpu, engine };
     let mut watch = Watch::new(page, false);
-    let idle = spec.idle();
     match spec.work {
         ChildWork::Blocks { .. } => {
+            let idle = spec.stack.idle();
             let then = Blocks { spec, store, watch: &mut watch, idle, ready };
             spec.stack.open(place, Placer::<NoOffload>::default(), then)?;
         }
@@ -52,7 +54,8 @@ pub fn server(
             let index = spec.index.map(|index| index.open().map(Index::over)).transpose()?;
             let (placer, sums) = summing(&spec.stack, &store, work);
             let watch = &mut watch;
-            let then = Messages { work, store, index, sums, watch, idle, ready };
+            let waiter = spec.waiter();
+            let then = Messages { work, store, index, sums, watch, waiter, ready };
             match placer {
                 Some(placer) => spec.stack.open(place, placer, then)?,
                 None => spec.stack.open(place, Placer::<NoOffload>::default(), then)?,
@@ -127,12 +130,12 @@ struct Messages<'a> {
     index: Option<Index>,
     sums: Option<Sums>,
     watch: &'a mut Watch,
-    idle: Idle,
+    waiter: Waiter,
     ready: &'a mut dyn FnMut(),
 }
 
 impl WithFabric for Messages<'_> {
-    fn run<F: Fabric>(self, fabric: F) -> io::Result<()> {
+    fn run<F: Fabric>(mut self, fabric: F) -> io::Result<()> {
         let mut server =
             block_server::Server::new(fabric, self.work, self.store, self.index, self.sums)?;
         (self.ready)();
@@ -150,8 +153,10 @@ impl WithFabric for Messages<'_> {
             if phase == Phase::End {
                 break;
             }
-            if !did_work && self.idle.yields {
-                std::thread::yield_now();
+            // The page wakes nobody: it is looked at again before long.
+            let latest = now + Duration::from_millis(20);
+            let timer = server.fabric().poll_timeout().map_or(latest, |at| at.min(latest));
+            if self.waiter.idle(server.fabric(), did_work, now, Some(timer)) == Idled::Away {
                 now = Instant::now();
             }
         }
