@@ -101,7 +101,8 @@ fn chosen(args: &Compare) -> Result<Vec<Plan>, Failure> {
 }
 
 fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison, Failure> {
-    let rounds = args.rounds.unwrap_or(5);
+    // Two rounds less, so that both together are still quick.
+    let rounds = args.rounds.unwrap_or(if args.quick && args.work { 3 } else { 5 });
     let default = if args.quick { (0.1, 0.35) } else { (0.3, 1.0) };
     let times = Times {
         ramp_seconds: default.0,
@@ -230,6 +231,7 @@ pub(crate) fn child(args: &CompareChild) -> Result<(), Failure> {
     }));
     connect::pin(args.cpu)?;
     let spec: ChildSpec = serde_json::from_str(&args.spec)?;
+    spec.end_with_parent()?;
     let mut engine = ChildSpec::command(&spec.under, &std::env::current_exe()?);
     engine.arg("compare-engine").stdout(std::process::Stdio::null());
     let report = if args.role == "server" {
@@ -244,7 +246,7 @@ pub(crate) fn child(args: &CompareChild) -> Result<(), Failure> {
 
 /// An engine, for the application whose socket is the standard input.
 pub(crate) fn engine() -> Result<(), Failure> {
-    // It does not outlive its application.
+    // It does not outlive its application: one that ended before this is told by its socket.
     let kill = rustix::process::Signal::KILL;
     rustix::process::set_parent_process_death_signal(Some(kill)).map_err(std::io::Error::from)?;
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;

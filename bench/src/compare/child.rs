@@ -6,7 +6,9 @@ use crate::block_server;
 use crate::load::{Counters, Observer, Stage, Workload};
 use crate::stack::StackSpec;
 use initiator::{PollMode, Waiter};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
@@ -162,6 +164,19 @@ impl ChildSpec {
         let idle = self.stack.idle();
         let waiter = Waiter::new(if idle.sleeps { PollMode::Adaptive } else { PollMode::Busy });
         if idle.yields { waiter.yielding() } else { waiter }
+    }
+    /// From here on this process is killed when the comparison that started it ends, however it does.
+    /// (When the thread that started it ends, to be exact: that is the comparison's main one.)
+    ///
+    /// Errors: the comparison is gone already.
+    pub fn end_with_parent(&self) -> io::Result<()> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // It may have ended before it was asked to tell, and then it never will.
+        let parent = getppid().map(Pid::as_raw_pid).and_then(|pid| u32::try_from(pid).ok());
+        if parent == Some(self.page.process()) {
+            return Ok(());
+        }
+        Err(io::Error::other("the comparison that started this process is gone"))
     }
     /// Runs `program`, counted if this sample is.
     #[must_use]

@@ -12,13 +12,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Octets of the disk and of the index: far more than a second-level cache.
 const DISK_BYTES: usize = 512 << 20;
 const INDEX_BYTES: usize = 512 << 20;
-/// A process that says nothing for this long is stuck.
+/// A sample that takes this much longer than its time is stuck.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// Between two looks whether a process has ended after its last word.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How samples are taken.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Take<'a> {
     pub times: Times,
     /// See [`ChildSpec::under`].
     pub under: &'a [String],
+    /// Its processes are given up then.
+    pub until: Instant,
 }
 
 /// Takes samples.
@@ -81,18 +85,24 @@ impl Runner {
     /// One sample. Errors: a process that fails, in its own words, or is stuck.
     pub fn sample(&mut self, plan: &Plan, stack: &StackPlan, round: u32) -> io::Result<Sample> {
         let times = self.times.clone();
-        let (server, client) = self.both(plan, stack, Take { round, times, under: &[] })?;
+        let until = Instant::now()
+            + PATIENCE
+            + Duration::from_secs_f64(times.ramp_seconds + times.seconds);
+        let take = Take { round, times, under: &[], until };
+        let (server, client) = self.both(plan, stack, take)?;
         Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
     }
 
     /// Server's and client's report of one run.
+    ///
+    /// Errors: a process that fails, in its own words; one that is not through in time.
     pub(super) fn both(
         &mut self,
         plan: &Plan,
         stack: &StackPlan,
         take: Take<'_>,
     ) -> io::Result<(ChildReport, ChildReport)> {
-        let page = Page::create()?;
+        let (page, until) = (Page::create()?, take.until);
         let spec = self.spec(plan, stack, take, &page)?;
         let [server_cpu, client_cpu] = self.cpus;
         let (server_app, engines) = match stack.placement {
@@ -100,11 +110,11 @@ impl Runner {
             Placement::Compacting => (client_cpu, [Some(server_cpu); 2]),
         };
         let mut server = self.start("server", &spec, server_app, engines[0])?;
-        server.expect("ready")?;
+        server.expect("ready", until)?;
         let mut client = self.start("client", &spec, client_cpu, engines[1])?;
-        let client = client.report()?;
+        let client = client.report(until)?;
         page.set(Phase::End);
-        let server = server.report()?;
+        let server = server.report(until)?;
         Ok((server, client))
     }
 
@@ -173,6 +183,7 @@ struct Process {
     role: String,
     child: Child,
     lines: Receiver<String>,
+    begin: Instant,
 }
 
 impl Process {
@@ -185,25 +196,33 @@ impl Process {
                 let _ = tell.send(line);
             }
         });
-        Ok(Process { role: role.into(), child, lines })
+        Ok(Process { role: role.into(), child, lines, begin: Instant::now() })
     }
-    fn line(&mut self) -> io::Result<String> {
-        match self.lines.recv_timeout(PATIENCE) {
+    fn line(&mut self, until: Instant) -> io::Result<String> {
+        match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(io::Error::other(format!("the {} is stuck", self.role)))
-            }
+            Err(RecvTimeoutError::Timeout) => Err(self.stuck()),
             Err(RecvTimeoutError::Disconnected) => Err(self.why()),
         }
     }
-    fn expect(&mut self, word: &str) -> io::Result<()> {
-        let line = self.line()?;
+    fn expect(&mut self, word: &str, until: Instant) -> io::Result<()> {
+        let line = self.line(until)?;
         if line == word { Ok(()) } else { Err(io::Error::other(line)) }
     }
-    fn report(&mut self) -> io::Result<ChildReport> {
-        let line = self.line()?;
-        let status = self.child.wait()?;
+    fn report(&mut self, until: Instant) -> io::Result<ChildReport> {
+        let line = self.line(until)?;
+        let status = loop {
+            match self.child.try_wait()? {
+                Some(status) => break status,
+                None if Instant::now() > until => return Err(self.stuck()),
+                None => std::thread::sleep(LOOK),
+            }
+        };
         if status.success() { Ok(serde_json::from_str(&line)?) } else { Err(self.why()) }
+    }
+    fn stuck(&self) -> io::Error {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        io::Error::other(format!("the {} is stuck, given up after {seconds:.0} s", self.role))
     }
     fn why(&mut self) -> io::Error {
         let mut said = String::new();
