@@ -6,7 +6,7 @@ use dpa::pipe::PipeFabric;
 use flexblk_bench::load::{self, Load, Workload};
 use flexblk_bench::micro::{app, engine};
 use flexblk_bench::stack::{NicSpec, PipeSpec};
-use initiator::{HostError, HostOptions, PollMode, Session, SessionError, Timers, Waiter};
+use initiator::{HostOptions, PollMode, Session, Timers, Waiter};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;

@@ -85,9 +85,8 @@ impl Runner {
     /// One sample. Errors: a process that fails, in its own words, or is stuck.
     pub fn sample(&mut self, plan: &Plan, stack: &StackPlan, round: u32) -> io::Result<Sample> {
         let times = self.times.clone();
-        let until = Instant::now()
-            + PATIENCE
-            + Duration::from_secs_f64(times.ramp_seconds + times.seconds);
+        let until =
+            Instant::now() + PATIENCE + Duration::from_secs_f64(times.ramp_seconds + times.seconds);
         let take = Take { round, times, under: &[], until };
         let (server, client) = self.both(plan, stack, take)?;
         Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
