@@ -162,7 +162,10 @@ impl ChildSpec {
     #[must_use]
     pub fn waiter(&self) -> Waiter {
         let idle = self.stack.idle();
-        let waiter = Waiter::new(if idle.sleeps { PollMode::Adaptive } else { PollMode::Busy });
+        let waiter = match idle.spin {
+            Some(spin) => Waiter::new(PollMode::Adaptive).spinning(spin),
+            None => Waiter::new(PollMode::Busy),
+        };
         if idle.yields { waiter.yielding() } else { waiter }
     }
     /// From here on this process is killed when the comparison that started it ends, however it does.

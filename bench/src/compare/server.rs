@@ -25,8 +25,6 @@ pub(super) const NQN: &str = "nqn.2026-11.io.flexblk:compare";
 const DISK_DEPTH: u32 = 1024;
 /// A server whose client never says that it is over ends by itself.
 const LIFE_MAX: Duration = Duration::from_secs(120);
-/// See `flexblk serve`.
-const SPIN: Duration = Duration::from_micros(50);
 
 /// Serves until the page says `End`. `ready` is called once, when clients may come.
 ///
@@ -97,8 +95,7 @@ impl WithFabric for Blocks<'_> {
         (self.ready)();
         let begin = Instant::now();
         let (mut now, mut activity) = (begin, 0);
-        let mut budget =
-            if self.idle.sleeps { SpinBudget::adaptive(SPIN) } else { SpinBudget::busy() };
+        let mut budget = self.idle.spin.map_or_else(SpinBudget::busy, SpinBudget::adaptive);
         while now < begin + LIFE_MAX {
             let from = now;
             let turn = reactor.turn(now);

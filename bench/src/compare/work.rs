@@ -2,7 +2,7 @@
 //! processes of a stack. For machines whose counters nobody may read.
 //!
 //! A stack runs twice, for a short and for a longer time, and the difference of both is divided by
-//! the difference of I/Os: set-up and farewell are in both. Idle sides sleep, since their spinning is no
+//! the difference of I/Os: set-up and farewell are in both. Idle sides sleep at once, since their spinning is no
 //! work. Each process has caches of its own in the model, and stores past the cache count as others.
 
 use super::child::ChildReport;
@@ -83,7 +83,7 @@ fn count(
     until: Instant,
 ) -> io::Result<Option<WorkPerIo>> {
     let mut stack = *stack;
-    stack.spec.adaptive = true;
+    stack.spec.spin_us = Some(0);
     let [short, long] = SECONDS;
     let short = run(runner, plan, &stack, short, until)?;
     Ok(per_io(&short, &run(runner, plan, &stack, long, until)?))
