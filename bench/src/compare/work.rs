@@ -2,8 +2,9 @@
 //! processes of a stack. For machines whose counters nobody may read.
 //!
 //! A stack runs twice, for a short and for a longer time, and the difference of both is divided by
-//! the difference of I/Os: set-up and farewell are in both. Idle sides sleep at once, since their spinning is no
-//! work. Each process has caches of its own in the model, and stores past the cache count as others.
+//! the difference of I/Os: set-up and farewell are in both. Idle sides sleep at once, since their
+//! spinning is no work. Each process has caches of its own in the model, and stores past the cache count
+//! as others.
 
 use super::child::ChildReport;
 use super::meter::float;
@@ -16,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Seconds of both runs, a few per cent of them at the speed of a machine without a model: some 2,000
-/// and 10,000 I/Os of 4 KiB. What is shorter than on a real machine is the time, never disk or index.
+/// Seconds of both runs: the model runs at a few per cent of a processor's speed, so the longer one is some
+/// thousands of I/Os, far more than its caches hold blocks. Fewer I/Os are counted than in a timed sample;
+/// disk, index and pools are as large.
 const SECONDS: [f64; 2] = [0.3, 1.2];
 /// A run that takes this long is stuck: it needs two to five seconds, most of them to start.
 const RUN_MAX: Duration = Duration::from_secs(20);
