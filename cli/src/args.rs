@@ -263,7 +263,7 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     pub cpus: Vec<usize>,
     /// Count instructions and cache misses per I/O too, with valgrind, where techniques are switched
-    /// off in turn: half a minute more for each of these scenarios, a minute at most.
+    /// off in turn: 45 seconds more at most for each of these scenarios.
     #[arg(long)]
     pub work: bool,
     /// Write a report with plots.

@@ -221,7 +221,10 @@ impl Process {
     }
     fn stuck(&self) -> io::Error {
         let seconds = self.begin.elapsed().as_secs_f64();
-        io::Error::other(format!("the {} is stuck, given up after {seconds:.0} s", self.role))
+        io::Error::other(format!(
+            "the {} was not through after {seconds:.0} s, given up",
+            self.role
+        ))
     }
     fn why(&mut self) -> io::Error {
         let mut said = String::new();

@@ -24,7 +24,7 @@ const SECONDS: [f64; 2] = [0.3, 1.2];
 /// A run that takes this long is stuck: it needs two to five seconds, most of them to start.
 const RUN_MAX: Duration = Duration::from_secs(20);
 /// A scenario's stacks together: what is not counted then is not counted.
-const SCENARIO_MAX: Duration = Duration::from_secs(60);
+const SCENARIO_MAX: Duration = Duration::from_secs(45);
 /// What is modelled: the caches that one processor of a recent server has to itself, the same on every
 /// machine so that figures of two machines can be compared.
 const CACHES: [&str; 3] = ["--I1=32768,8,64", "--D1=49152,12,64", "--LL=2097152,16,64"];
