@@ -9,7 +9,7 @@ mod tcp;
 
 use std::collections::BTreeMap;
 
-use flexblk_wire::nvme::{IoOpcode, Sgl};
+use flexblk_wire::nvme::Sgl;
 use flexblk_wire::nvme_tcp::{
     CommonHeader, DIGEST_LEN, Framing, Pdu, PduKind, Receiver, Shape, digest,
 };
@@ -99,7 +99,10 @@ fn the_capture_covers_the_pdus_of_a_session() {
                     by_transport += usize::from(len > 0);
                     assert_eq!(shape.data_bytes, 0);
                 }
-                other => panic!("{other:?} in {:?}", sqe.opcode() == IoOpcode::Write.octet()),
+                other @ (Sgl::InCapsule { .. }
+                | Sgl::DataBlock { .. }
+                | Sgl::Keyed { .. }
+                | Sgl::Other(_)) => panic!("{other:?} in {sqe:?}"),
             }
         }
     }

@@ -22,7 +22,7 @@ fn pdus() -> impl Strategy<Value = Pdu> {
     let ic = (any::<u16>(), any::<u8>(), any::<bool>(), any::<bool>(), any::<u32>());
     let numbers = (any::<u16>(), any::<u16>(), any::<u32>(), any::<u32>());
     prop_oneof![
-        ic.clone().prop_map(|(pfv, hpda, header_digest, data_digest, maxr2t)| {
+        ic.prop_map(|(pfv, hpda, header_digest, data_digest, maxr2t)| {
             Pdu::IcReq(IcReq { pfv, hpda, header_digest, data_digest, maxr2t })
         }),
         ic.prop_map(|(pfv, cpda, header_digest, data_digest, max_h2c_data)| {
