@@ -35,11 +35,14 @@ fn subsystem(port: &Port) -> Result<String, Failure> {
     if let Some(nqn) = &port.subnqn {
         return Ok(nqn.clone());
     }
-    let found: Vec<String> = records(port)?
+    let mut found: Vec<String> = records(port)?
         .iter()
         .filter(|entry| entry.subtype() == SubsystemType::Nvm.octet())
         .filter_map(|entry| entry.subnqn().ok().map(|nqn| nqn.as_str().to_owned()))
         .collect();
+    // One is told once for each port that leads to it.
+    found.sort();
+    found.dedup();
     match found.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(Failure::new("the target exports no subsystem")),

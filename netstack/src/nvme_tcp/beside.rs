@@ -15,7 +15,8 @@ use std::time::Instant;
 pub struct Beside<F: Fabric> {
     fabric: F,
     tcp: TcpFabric,
-    /// Readable when either has something. `None`: `fabric` has nothing to sleep on.
+    /// Readable when either has something. `None`: `fabric` has nothing to sleep on. Its descriptor is
+    /// always the same one.
     either: Option<OwnedFd>,
 }
 
@@ -71,15 +72,20 @@ impl<F: Fabric> Fabric for Beside<F> {
         !TcpFabric::is_own(qp) && self.fabric.lands_whole_packets(qp)
     }
     fn hold_back(&mut self, mr: &Mr) {
-        // Over TCP nothing stays where it arrived: `fabric` finds nothing of it then, and copies from
-        // its place.
         self.fabric.hold_back(mr);
+        self.tcp.hold_back(mr);
     }
     fn copy_landed(&mut self, from: &Landed<'_>, into: &mut DmaBuf) -> u64 {
+        if self.tcp.copy_held(from, into) {
+            return 0;
+        }
+        // Of the other, or in its place already.
+        self.tcp.settle_landed();
         self.fabric.copy_landed(from, into)
     }
     fn settle_landed(&mut self) {
         self.fabric.settle_landed();
+        self.tcp.settle_landed();
     }
     fn listen(&mut self, port: u16) {
         self.fabric.listen(port);
@@ -125,6 +131,8 @@ impl<F: Fabric> Fabric for Beside<F> {
         [self.fabric.poll_timeout(), self.tcp.poll_timeout()].into_iter().flatten().min()
     }
     fn fd(&self) -> Option<BorrowedFd<'_>> {
+        // It may have to be asked before every sleep.
+        self.fabric.fd()?;
         self.either.as_ref().map(AsFd::as_fd)
     }
     fn has_pending(&self) -> bool {

@@ -1,5 +1,6 @@
 //! A connection: its machine, and the socket that the octets go through.
 
+use super::held::{BUFFER_BYTES, Buffer};
 use super::machine::{Machine, Stage};
 use super::outbox::Element;
 use super::{Shared, Stop};
@@ -10,9 +11,6 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 use verbs::WcStatus;
 
-/// Octets read into the buffer at once at most: what the second-level cache holds beside everything
-/// else.
-pub(super) const READ_BYTES: usize = 256 << 10;
 /// Data of which so much is missing is received where it belongs.
 const DIRECT_BYTES_MIN: u32 = 16 << 10;
 /// Behind such data no more is read than headers: its successor is to land where it belongs too.
@@ -25,7 +23,7 @@ const SEND_BYTES: usize = 1 << 20;
 /// What all connections read and write with.
 pub(super) struct Tools {
     pub(super) arrays: StreamArrays,
-    pub(super) buffer: Box<[u8]>,
+    pub(super) buffer: Buffer,
 }
 
 pub(super) struct Connection {
@@ -117,8 +115,11 @@ impl Connection {
         shared: &mut Shared,
     ) -> Result<(usize, usize), Stop> {
         shared.counts.rx_syscalls += 1;
+        if shared.held.is_full(&tools.buffer) {
+            shared.held.settle(&mut tools.buffer, &shared.memory);
+        }
         let mut scatter = tools.arrays.scatter();
-        let mut room = if self.machine.expects_long_data() { HEADERS_BYTES } else { READ_BYTES };
+        let mut room = if self.machine.expects_long_data() { HEADERS_BYTES } else { BUFFER_BYTES };
         let mut direct = 0;
         if let Some(spans) = self.machine.direct_place(DIRECT_BYTES_MIN, shared)? {
             for span in &spans {
@@ -127,19 +128,15 @@ impl Connection {
             }
             room = HEADERS_BYTES;
         }
-        scatter.octets(&mut tools.buffer[..room]);
+        let buffer = tools.buffer.room(room);
+        room = buffer.len();
+        scatter.octets(buffer);
         let count = match scatter.receive(self.stream.as_fd()) {
             Ok(0) => return Err(Stop::Gone),
             Ok(count) => count,
             Err(error) => {
                 shared.counts.rx_empty_syscalls += 1;
-                return match error.kind() {
-                    ErrorKind::WouldBlock if self.is_dead => Err(Stop::Gone),
-                    ErrorKind::WouldBlock => Ok((0, room)),
-                    ErrorKind::Interrupted => Ok((0, 0)),
-                    ErrorKind::TimedOut => Err(Stop::Timeout),
-                    _ => Err(Stop::Gone),
-                };
+                return self.nothing_came(error.kind(), room);
             }
         };
         shared.counts.rx_bytes += count as u64;
@@ -148,8 +145,22 @@ impl Connection {
             shared.counts.direct_bytes += landed as u64;
             self.machine.handle_landed(u32::try_from(landed).unwrap_or(u32::MAX));
         }
-        self.machine.handle_octets(&tools.buffer[..count - landed], shared)?;
+        let taken = self.machine.handle_octets(tools.buffer.came(count - landed), shared);
+        shared.held.keep(&mut tools.buffer, count - landed);
+        taken?;
         Ok((count, room + direct))
+    }
+
+    fn nothing_came(&self, why: ErrorKind, room: usize) -> Result<(usize, usize), Stop> {
+        if why == ErrorKind::Interrupted {
+            Ok((0, 0))
+        } else if why == ErrorKind::TimedOut {
+            Err(Stop::Timeout)
+        } else if why != ErrorKind::WouldBlock || self.is_dead {
+            Err(Stop::Gone)
+        } else {
+            Ok((0, room))
+        }
     }
 
     /// Hands over what is queued, as far as the kernel has room. Errors: how it ends.
@@ -198,8 +209,6 @@ impl Connection {
 
 /// How it ends when the kernel cannot connect.
 pub(super) fn no_connection(error: &io::Error) -> Stop {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Stop::NoListener,
-        _ => Stop::Timeout,
-    }
+    let is_refused = error.kind() == ErrorKind::ConnectionRefused;
+    if is_refused { Stop::NoListener } else { Stop::Timeout }
 }

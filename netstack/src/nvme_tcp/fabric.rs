@@ -1,15 +1,17 @@
 //! The fabric: listeners, connections, and which of them to look at in a turn.
 
-use super::connection::{Connection, READ_BYTES, Tools, no_connection};
+use super::connection::{Connection, Tools, no_connection};
 use super::hash::NumberHash;
-use super::machine::{Machine, NotPosted, Stage};
+use super::held::{Buffer, Held};
+use super::machine::{Machine, NotPosted, REASON_INVALID_SERVICE, Stage};
 use super::readiness::Readiness;
 use super::{Counts, Shared, Stop, TcpConfig, socket};
 use crate::fabric::{
-    ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work,
+    ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle,
+    Work,
 };
 use crate::link::sys::StreamArrays;
-use memory::{Access, Mr, Region, Registry, RegistryFull};
+use memory::{Access, DmaBuf, Mr, Region, Registry, RegistryFull};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -65,13 +67,14 @@ impl TcpFabric {
     /// Errors: no descriptors left.
     pub fn new(config: TcpConfig) -> io::Result<TcpFabric> {
         let seed = RandomState::new().hash_one(std::process::id());
+        let buffer = Buffer::new();
         let shared = Shared {
+            held: Held::new(&buffer),
             memory: Registry::new(REGISTRATIONS_MAX, seed),
             events: Vec::new(),
             counts: Counts::default(),
             config,
         };
-        let buffer = vec![0; READ_BYTES].into_boxed_slice();
         Ok(TcpFabric {
             shared,
             tools: Tools { arrays: StreamArrays::new(), buffer },
@@ -96,6 +99,12 @@ impl TcpFabric {
     }
     pub(super) fn release(&mut self, mr: &Mr) {
         self.shared.memory.release(mr.lkey);
+    }
+
+    /// Copies what landed there from the buffer. False: not all of it is there any more.
+    pub(super) fn copy_held(&mut self, from: &Landed<'_>, into: &mut DmaBuf) -> bool {
+        let addr = from.region.addr() + from.offset as u64;
+        self.shared.held.copy(&self.tools.buffer, addr, from.len as u64, into)
     }
 
     /// A handle of this fabric, not of one that another kind gives out.
@@ -172,6 +181,21 @@ impl Fabric for TcpFabric {
         // Unknown keys are ignored by contract.
         let _ = self.shared.memory.deregister(mr.lkey);
     }
+    fn hold_back(&mut self, mr: &Mr) {
+        // An unknown key holds nothing back.
+        let _ = self.shared.memory.hold_back(mr.lkey);
+    }
+    fn copy_landed(&mut self, from: &Landed<'_>, into: &mut DmaBuf) -> u64 {
+        if self.copy_held(from, into) {
+            return 0;
+        }
+        self.settle_landed();
+        into.place_from(from.region, from.offset, from.len);
+        from.len as u64
+    }
+    fn settle_landed(&mut self) {
+        self.shared.held.settle(&mut self.tools.buffer, &self.shared.memory);
+    }
     fn in_capsule_bytes(&self, _qp: QpHandle) -> u32 {
         self.shared.config.in_capsule_bytes
     }
@@ -200,11 +224,11 @@ impl Fabric for TcpFabric {
             }
             Err(error) => {
                 let reason = DisconnectReason::Timeout;
-                let event = match no_connection(&error) {
-                    Stop::NoListener => {
-                        FabricEvent::Rejected { qp, reason: 8, private: Vec::new() }
-                    }
-                    _ => FabricEvent::Disconnected { qp, reason },
+                let event = if no_connection(&error) == Stop::NoListener {
+                    let (reason, private) = (REASON_INVALID_SERVICE, Vec::new());
+                    FabricEvent::Rejected { qp, reason, private }
+                } else {
+                    FabricEvent::Disconnected { qp, reason }
                 };
                 self.shared.events.push(event);
             }
@@ -246,6 +270,7 @@ impl Fabric for TcpFabric {
     }
 
     fn poll(&mut self, now: Instant, out: &mut Vec<FabricEvent>) {
+        self.settle_landed();
         self.choose(now);
         let mut ready = std::mem::take(&mut self.ready);
         for qp in ready.drain(..) {

@@ -29,6 +29,7 @@ mod connection;
 mod fabric;
 mod framer;
 mod hash;
+mod held;
 mod machine;
 mod outbox;
 mod place;
@@ -44,6 +45,7 @@ pub use config::TcpConfig;
 pub use fabric::TcpFabric;
 
 use crate::fabric::FabricEvent;
+use held::Held;
 use memory::Registry;
 use verbs::WcStatus;
 use wire::nvme_tcp::{PduFault, TermReq};
@@ -51,6 +53,8 @@ use wire::nvme_tcp::{PduFault, TermReq};
 /// What all connections of a fabric use.
 struct Shared {
     memory: Registry,
+    /// In the receive buffer.
+    held: Held,
     /// Not yet taken by `poll`.
     events: Vec<FabricEvent>,
     counts: Counts,

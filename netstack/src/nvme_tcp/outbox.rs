@@ -81,10 +81,6 @@ impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
-    /// Octets that wait.
-    pub(super) fn waiting_bytes(&self) -> u64 {
-        self.queued - self.sent
-    }
 
     /// Queues a header; `data_bytes` octets are to follow.
     pub(super) fn header(&mut self, pdu: &Pdu, framing: &Framing, data_bytes: u32) {
@@ -203,7 +199,7 @@ mod tests {
     #[test]
     fn any_partial_sends_make_the_same_stream() {
         let region = Region::allocate(4096).unwrap();
-        let content: Vec<u8> = (0..4096_u32).map(|i| (i % 251) as u8).collect();
+        let content: Vec<u8> = (0..4096_u32).map(|i| (i % 251).to_le_bytes()[0]).collect();
         region.write(0, &content);
         let mut memory = Registry::new(4, 1);
         let mr = memory.register(&region, Access::LOCAL_WRITE | Access::REMOTE_READ).unwrap();
@@ -211,16 +207,17 @@ mod tests {
         for step in [1, 7, 64, 100_000] {
             let mut outbox = Outbox::default();
             let mut expected = Vec::new();
-            for round in 0..8_u64 {
+            for round in 0..8_usize {
+                let skip = round as u64;
                 outbox.octets(|octets| octets.extend([b'h'; 24]));
                 outbox.octets(|octets| octets.extend([b'p'; 4]));
-                outbox.memory(Source::Local(sge(round * 100, 100)));
-                outbox.memory(Source::Lent(sge(round, 0)));
-                outbox.memory(Source::Lent(sge(round * 3, 31)));
-                outbox.mark(Then::Work { token: round, signaled: true });
+                outbox.memory(Source::Local(sge(skip * 100, 100)));
+                outbox.memory(Source::Lent(sge(skip, 0)));
+                outbox.memory(Source::Lent(sge(skip * 3, 31)));
+                outbox.mark(Then::Work { token: skip, signaled: true });
                 expected.extend([[b'h'; 24].as_slice(), &[b'p'; 4]].concat());
-                expected.extend(&content[round as usize * 100..][..100]);
-                expected.extend(&content[round as usize * 3..][..31]);
+                expected.extend(&content[round * 100..][..100]);
+                expected.extend(&content[round * 3..][..31]);
             }
             let (mut stream, mut told) = (Vec::new(), 0);
             while !outbox.is_empty() {
@@ -235,7 +232,7 @@ mod tests {
                         }
                     }
                 }
-                assert_eq!(now.len() as u64, outbox.waiting_bytes());
+                assert_eq!(now.len() as u64, outbox.queued - outbox.sent);
                 now.truncate(step);
                 outbox.handle_sent(now.len() as u64);
                 stream.extend(now);

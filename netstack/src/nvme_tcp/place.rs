@@ -1,5 +1,6 @@
 //! Registered memory by the parts of a PDU.
 
+use super::held::Held;
 use crate::fabric::Gather;
 use memory::{Access, AccessError, Registry, Sge, Span};
 use smallvec::SmallVec;
@@ -31,6 +32,26 @@ pub(super) fn place_local(
     for part in slices(local, at, length) {
         let (now, later) = octets.split_at(part.length as usize);
         memory.local(part, Access::LOCAL_WRITE)?.write(now);
+        octets = later;
+    }
+    if octets.is_empty() { Ok(()) } else { Err(AccessError::OutOfBounds) }
+}
+
+/// The same for what landed in a receive: where its memory lets it, it waits in the buffer.
+pub(super) fn place_received(
+    memory: &Registry,
+    held: &mut Held,
+    local: &Gather,
+    at: u32,
+    mut octets: &[u8],
+) -> Result<(), AccessError> {
+    let length = u32::try_from(octets.len()).map_err(|_| AccessError::OutOfBounds)?;
+    for part in slices(local, at, length) {
+        let (now, later) = octets.split_at(part.length as usize);
+        let span = memory.local(part, Access::LOCAL_WRITE)?;
+        if !span.held_back().is_some_and(|to| held.push(to, now)) {
+            span.write(now);
+        }
         octets = later;
     }
     if octets.is_empty() { Ok(()) } else { Err(AccessError::OutOfBounds) }

@@ -18,6 +18,8 @@ const HOT_TURNS: u64 = 1024;
 const LOOK_TURNS: u64 = 64;
 /// While none is busy, they are looked at once in so many turns.
 const IDLE_TURNS: u64 = 8;
+/// Of what comes for connections that are over, so much is thrown away at once.
+const UNREAD_BYTES: usize = 16 << 10;
 /// Connections accepted in one turn at most, of each listener.
 const ACCEPTS_MAX: usize = 64;
 
@@ -133,9 +135,9 @@ impl TcpFabric {
         if self.lingerers.is_empty() {
             return;
         }
-        let buffer = &mut self.tools.buffer;
+        let mut unread = [0; UNREAD_BYTES];
         self.lingerers.retain_mut(|(stream, until)| {
-            let is_open = match stream.read(buffer) {
+            let is_open = match stream.read(&mut unread) {
                 Ok(count) => count > 0,
                 Err(error) => error.kind() == ErrorKind::WouldBlock,
             };

@@ -8,7 +8,7 @@ use verbs::WcStatus;
 use wire::nvme_tcp::{PduKind, TermReq};
 
 /// CM's reason: nobody listens there. Source: IBTA 1.4, "REJ".
-const REASON_INVALID_SERVICE: u16 = 8;
+pub(crate) const REASON_INVALID_SERVICE: u16 = 8;
 
 impl Machine {
     /// This side ends it.

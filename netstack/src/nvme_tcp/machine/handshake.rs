@@ -73,7 +73,7 @@ impl Machine {
         };
         self.outbox.header(&Pdu::IcResp(given), &Framing::PLAIN, 0);
         let IcResp { header_digest, data_digest, max_h2c_data, cpda, .. } = given;
-        // A capsule's data has a bound of its own.
+        // Capsules and H2CData have bounds of their own.
         let data_max = max_h2c_data.max(config.in_capsule_bytes);
         self.framer.set_framing(Framing { header_digest, data_digest, pda: cpda, data_max });
         let (pda, data_max) = (asked.hpda, C2H_DATA_MAX);

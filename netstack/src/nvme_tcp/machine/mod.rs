@@ -16,6 +16,7 @@ use super::outbox::{Outbox, Then};
 use super::place::{self, Spans};
 use super::{Shared, Stop};
 use crate::fabric::{FabricEvent, Full, Gather, QpHandle, Work, WorkOp};
+pub(super) use ending::REASON_INVALID_SERVICE;
 pub(super) use handshake::READ_DEPTH;
 
 use controller::Controller;
@@ -59,8 +60,8 @@ enum Place {
     Receive(Work),
     /// A command's memory (host).
     Command(Remote),
-    /// What was fetched: of this tag (controller).
-    Fetch(u16, Gather),
+    /// What was asked for by an R2T (controller).
+    Fetch(Gather),
     /// It is not looked at.
     Nowhere,
 }
@@ -234,8 +235,11 @@ impl Machine {
         let landing = |place, at| Landing { pdu, place, at, response: None };
         match (&mut self.side, pdu) {
             (Side::Controller(controller), Pdu::H2cData(data)) => {
+                if shape.data_bytes > shared.config.max_h2c_data {
+                    return Err(Stop::Fault(PduFault::LIMIT_EXCEEDED));
+                }
                 let (local, at) = controller.check_data(&data, shape).map_err(Stop::Fault)?;
-                Ok(Some(landing(Place::Fetch(data.ttag, local), at)))
+                Ok(Some(landing(Place::Fetch(local), at)))
             }
             (Side::Host(host), Pdu::C2hData(data)) => {
                 let remote = host.check_data(&data, shape).map_err(Stop::Fault)?;
@@ -263,8 +267,11 @@ impl Machine {
         let memory = &shared.memory;
         let placed = match landing.place {
             Place::Nowhere => Ok(()),
-            Place::Receive(work) => place::place_local(memory, &work.local, landing.at, data),
-            Place::Fetch(_, local) => place::place_local(memory, &local, landing.at, data),
+            Place::Receive(work) => {
+                let held = &mut shared.held;
+                place::place_received(memory, held, &work.local, landing.at, data)
+            }
+            Place::Fetch(local) => place::place_local(memory, &local, landing.at, data),
             Place::Command(remote) => place::place_remote(memory, remote, landing.at, data),
         };
         placed.map_err(|_| Stop::Broken(WcStatus::LocProtErr))?;
@@ -292,7 +299,7 @@ impl Machine {
         let spans = match landing.place {
             Place::Nowhere => return Ok(None),
             Place::Receive(work) => place::local_spans(memory, &work.local, at, missing),
-            Place::Fetch(_, local) => place::local_spans(memory, &local, at, missing),
+            Place::Fetch(local) => place::local_spans(memory, &local, at, missing),
             Place::Command(remote) => place::remote_span(memory, remote, at, missing)
                 .map(|span| [span].into_iter().collect()),
         };
