@@ -55,6 +55,26 @@ pub(crate) enum Poll {
     Adaptive,
 }
 
+/// A fabric.
+#[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Transport {
+    /// RoCEv2 or native, over UDP or shared memory.
+    #[default]
+    Rdma,
+    /// NVMe/TCP.
+    Tcp,
+}
+
+impl From<Transport> for initiator::spec::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Rdma => initiator::spec::Transport::Rdma,
+            Transport::Tcp => initiator::spec::Transport::Tcp,
+        }
+    }
+}
+
 /// What a target offers.
 #[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -82,9 +102,9 @@ pub(crate) struct Serve {
     /// Namespaces: file:disk.img, mem:1GiB, null:1TiB, mmap:disk.img (options after '?').
     #[arg(value_name = "URI", required_unless_present = "config")]
     pub namespaces: Vec<String>,
-    /// Transport.
-    #[arg(short = 't', long, default_value = "rdma", value_parser = ["rdma"])]
-    pub transport: String,
+    /// Transports, with commas between [rdma,tcp].
+    #[arg(short = 't', long, value_enum, value_delimiter = ',')]
+    pub transport: Vec<Transport>,
     /// Address to listen on [127.0.0.1].
     #[arg(short = 'a', long)]
     pub traddr: Option<IpAddr>,
@@ -103,7 +123,7 @@ pub(crate) struct Serve {
     /// Configuration in TOML; options given here win.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Record every packet (then hosts of this machine come by UDP, too).
+    /// Record every packet of RDMA (then hosts of this machine come by UDP, too).
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
     /// How hosts reach it [auto].
@@ -121,8 +141,8 @@ pub(crate) const DEFAULT_NQN: &str = "nqn.2026-11.io.flexblk:default";
 #[derive(Args, Debug)]
 pub(crate) struct Port {
     /// Transport.
-    #[arg(short = 't', long, default_value = "rdma", value_parser = ["rdma"])]
-    pub transport: String,
+    #[arg(short = 't', long, value_enum, default_value_t)]
+    pub transport: Transport,
     /// Target's address.
     #[arg(short = 'a', long)]
     pub traddr: IpAddr,
@@ -157,8 +177,9 @@ pub(crate) struct Namespace {
 /// `flexblk read` and `flexblk write`.
 #[derive(Args, Debug)]
 pub(crate) struct Copy {
-    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1. With
-    /// link=udp|shm|auto [auto]: a target of this machine is reached by shared memory if it can.
+    /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
+    /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
+    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests.
     pub target: String,
     /// First octet.
     #[arg(long, default_value = "0", value_parser = crate::units::bytes)]
@@ -171,8 +192,9 @@ pub(crate) struct Copy {
 /// `flexblk bench`.
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
-    /// 'trtype=rdma traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1. With
-    /// link=udp|shm|auto [auto]: a target of this machine is reached by shared memory if it can.
+    /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
+    /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
+    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests.
     pub target: String,
     /// Workload.
     #[arg(long, value_enum, default_value = "randread")]

@@ -1,6 +1,6 @@
 //! `flexblk serve --config FILE`: what is written, and what it means.
 
-use crate::args::{DEFAULT_NQN, Offer, Poll, Serve};
+use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};
 use crate::failure::Failure;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,6 +15,9 @@ pub(crate) struct File {
     pub traddr: Option<IpAddr>,
     /// NVMe service id.
     pub trsvcid: Option<u16>,
+    /// ["rdma", "tcp"], or one of them.
+    #[serde(default)]
+    pub transport: Vec<Transport>,
     /// "busy" or "adaptive".
     pub poll: Option<Poll>,
     /// CPU to run on.
@@ -56,6 +59,8 @@ pub(crate) struct Plan {
     pub traddr: IpAddr,
     /// NVMe service id.
     pub trsvcid: u16,
+    /// Fabrics that hosts may come by. Empty: all that can be had.
+    pub transports: Vec<Transport>,
     /// UDP port of the transport.
     pub udp_port: u16,
     /// How to wait.
@@ -101,6 +106,11 @@ impl Plan {
         Ok(Plan {
             traddr: args.traddr.or(file.traddr).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             trsvcid: args.trsvcid.or(file.trsvcid).unwrap_or(initiator::spec::NVME_PORT),
+            transports: if args.transport.is_empty() {
+                file.transport
+            } else {
+                args.transport.clone()
+            },
             udp_port: args.udp_port,
             poll: args.poll.or(file.poll).unwrap_or_default(),
             cpu: args.cpu.or(file.cpu),

@@ -1,6 +1,6 @@
 //! `flexblk serve`: the target, on this thread, until it is told to stop.
 
-use crate::args::{Offer, Poll, Serve};
+use crate::args::{Offer, Poll, Serve, Transport};
 use crate::config::Plan;
 use crate::connect;
 use crate::failure::Failure;
@@ -9,6 +9,7 @@ use initiator::udp::AnyLink;
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
 use netstack::link::{HostLink, Link, PcapLink, ShmLink, UdpLink};
+use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
@@ -16,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor, SpinBudget};
+use target::{Config, Port, Reactor, SpinBudget, TransportKind};
 
 /// Polls this long after the last work, then sleeps. See `initiator::wait::SPIN` for the reason.
 const SPIN: Duration = Duration::from_micros(50);
@@ -34,16 +35,86 @@ pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let mut reactor = open(&plan)?;
-    announce(&plan, &reactor)?;
-    serve(&mut reactor, plan.poll, &stop)?;
+    let tcp = tcp(&plan)?;
+    if plan.transports == [Transport::Tcp] {
+        let tcp = tcp.ok_or_else(|| Failure::new("no transport is left"))?;
+        return run_over(tcp, Config { path_mtu_bytes: None, ..Config::default() }, &plan, &stop);
+    }
+    let (nic, path_mtu_bytes) = nic(&plan)?;
+    let config = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
+    match tcp {
+        Some(tcp) => run_over(Beside::new(nic, tcp)?, config, &plan, &stop),
+        None => run_over(nic, config, &plan, &stop),
+    }
+}
+
+/// A fabric as the announcement has it.
+trait Told: Fabric {
+    /// Transports that it serves, with how they are reached.
+    fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)>;
+}
+
+impl Told for TcpFabric {
+    fn ways(&self, _plan: &Plan) -> Vec<(TransportKind, String)> {
+        vec![(TransportKind::Tcp, "NVMe/TCP".into())]
+    }
+}
+impl Told for Nic<AnyLink> {
+    fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)> {
+        let near = if self.link().name() == "udp" { "" } else { ", shared memory" };
+        vec![(TransportKind::Rdma, format!("RoCEv2, UDP port {}{near}", plan.udp_port))]
+    }
+}
+impl Told for Beside<Nic<AnyLink>> {
+    fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)> {
+        let mut ways = self.fabric().ways(plan);
+        ways.push((TransportKind::Tcp, "NVMe/TCP".into()));
+        ways
+    }
+}
+
+fn run_over<F: Told>(
+    fabric: F,
+    config: Config,
+    plan: &Plan,
+    stop: &AtomicBool,
+) -> Result<(), Failure> {
+    let ways = fabric.ways(plan);
+    let mut reactor = open(fabric, config, plan)?;
+    for (id, (transport, _)) in (1..).zip(&ways) {
+        let address = SocketAddr::new(plan.traddr, plan.trsvcid);
+        reactor.listen(Port { id, transport: *transport, address });
+    }
+    announce(plan, &reactor, &ways)?;
+    serve(&mut reactor, plan.poll, stop)?;
     tracing::info!("stopping");
     say_goodbye(&mut reactor)?;
     reactor.report(&mut |name, count| tracing::info!(name, count));
     Ok(())
 }
 
-fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
+/// NVMe/TCP, if it is asked for; if nothing is, a port that somebody else has is no reason to fail.
+fn tcp(plan: &Plan) -> Result<Option<TcpFabric>, Failure> {
+    if !plan.transports.is_empty() && !plan.transports.contains(&Transport::Tcp) {
+        return Ok(None);
+    }
+    let mut tcp = TcpFabric::new(TcpConfig::controller(plan.traddr))?;
+    match tcp.try_listen(plan.trsvcid) {
+        Ok(()) => Ok(Some(tcp)),
+        Err(error) if plan.transports.is_empty() => {
+            tracing::warn!(%error, port = plan.trsvcid, "cannot offer NVMe/TCP");
+            Ok(None)
+        }
+        Err(error) => Err(Failure::new(format!(
+            "cannot listen on {} port {} (TCP): {error}; is another target there? -s PORT takes \
+             another, -t rdma does without",
+            plan.traddr, plan.trsvcid
+        ))),
+    }
+}
+
+/// The NIC, and the octets of payload of one of its packets.
+fn nic(plan: &Plan) -> Result<(Nic<AnyLink>, u32), Failure> {
     let addr = SocketAddr::new(plan.traddr, plan.udp_port);
     let udp = UdpLink::bind(addr).map_err(|error| {
         Failure::new(format!(
@@ -56,8 +127,12 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
     let config = EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() };
-    let config_target = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
-    let mut reactor = Reactor::new(Nic::new(link, config), config_target);
+    Ok((Nic::new(link, config), path_mtu_bytes))
+}
+
+/// The target, with everything that it is to export.
+fn open<F: Fabric>(fabric: F, config: Config, plan: &Plan) -> Result<Reactor<F>, Failure> {
+    let mut reactor = Reactor::new(fabric, config);
     for (nqn, namespaces) in &plan.subsystems {
         reactor.add_subsystem(nqn).map_err(Failure::misuse)?;
         for planned in namespaces {
@@ -66,7 +141,6 @@ fn open(plan: &Plan) -> Result<Reactor<Nic<AnyLink>>, Failure> {
             reactor.add_namespace(nqn, planned.nsid, &planned.uri, disk)?;
         }
     }
-    reactor.listen(Port { id: 1, address: SocketAddr::new(plan.traddr, plan.trsvcid) });
     Ok(reactor)
 }
 
@@ -90,9 +164,14 @@ fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
 }
 
 /// What is exported, and how to reach it.
-fn announce(plan: &Plan, reactor: &Reactor<Nic<AnyLink>>) -> Result<(), Failure> {
+fn announce<F: Fabric>(
+    plan: &Plan,
+    reactor: &Reactor<F>,
+    ways: &[(TransportKind, String)],
+) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     let (addr, port) = (plan.traddr, plan.trsvcid);
+    let first = ways.first().map_or("rdma", |(transport, _)| transport.as_str());
     for subsystem in reactor.subsystems().iter().filter(|s| !s.is_discovery()) {
         let nqn = subsystem.nqn();
         writeln!(out, "subsystem {nqn}")?;
@@ -102,16 +181,18 @@ fn announce(plan: &Plan, reactor: &Reactor<Nic<AnyLink>>) -> Result<(), Failure>
             writeln!(out, "  namespace {}: {bytes} octets in blocks of {block}", ns.nsid)?;
             writeln!(
                 out,
-                "    flexblk bench 'trtype=rdma traddr={addr} trsvcid={port} subnqn={nqn} ns={}'",
+                "    flexblk bench 'trtype={first} traddr={addr} trsvcid={port} subnqn={nqn} ns={}'",
                 ns.nsid
             )?;
         }
-        writeln!(out, "  a Linux host: nvme connect -t rdma -a {addr} -s {port} -n {nqn}")?;
+        for (transport, _) in ways {
+            let word = transport.as_str();
+            writeln!(out, "  a Linux host: nvme connect -t {word} -a {addr} -s {port} -n {nqn}")?;
+        }
     }
-    writeln!(out, "  all of it: flexblk discover -t rdma -a {addr} -s {port}")?;
-    let near = if reactor.fabric().link().name() == "udp" { "" } else { ", shared memory" };
-    let udp_port = plan.udp_port;
-    writeln!(out, "listening on {addr} service {port} (RoCEv2, UDP port {udp_port}{near})")?;
+    writeln!(out, "  all of it: flexblk discover -t {first} -a {addr} -s {port}")?;
+    let ways: Vec<&str> = ways.iter().map(|(_, way)| way.as_str()).collect();
+    writeln!(out, "listening on {addr} service {port} ({})", ways.join("; "))?;
     out.flush()?;
     Ok(())
 }

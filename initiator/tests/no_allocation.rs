@@ -14,7 +14,7 @@ use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor};
+use target::{Config, Port, Reactor, TransportKind};
 
 struct Counting;
 
@@ -81,7 +81,7 @@ impl<L: Link> World<L> {
         let uri = format!("mem:{DISK_BYTES}");
         let disk = storage::open(&uri.parse().unwrap()).unwrap();
         reactor.add_namespace(NQN, Some(1), &uri, disk).unwrap();
-        reactor.listen(Port { id: 1, address });
+        reactor.listen(Port { id: 1, transport: TransportKind::Rdma, address });
         let options = HostOptions {
             target: address,
             subnqn: NQN.into(),

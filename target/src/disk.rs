@@ -36,8 +36,9 @@ pub struct DiskStats {
 
 impl DiskInfo {
     /// What buffer to ask for when host data is fetched over the network.
-    pub(crate) fn fetch_purpose(&self) -> Purpose {
-        if self.direct_writes { Purpose::Write } else { Purpose::StagedWrite }
+    /// `whole_packets`: its connection lands whole packets.
+    pub(crate) fn fetch_purpose(&self, whole_packets: bool) -> Purpose {
+        if self.direct_writes && whole_packets { Purpose::Write } else { Purpose::StagedWrite }
     }
     /// Counts a finished command.
     pub(crate) fn count(&mut self, kind: IoKind, bytes: u32, status: DiskStatus) {

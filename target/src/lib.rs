@@ -23,6 +23,8 @@ pub use controller::ControllerKind;
 pub use disk::DiskStats;
 pub use identity::NamespaceIds;
 pub use reactor::{ConnectionInfo, Counters, Reactor, SpinBudget, Turn};
+pub use wire::fabrics::TransportKind;
+
 pub use subsystem::{DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Subsystem};
 
 /// The one place where tests take the time from a clock: any start will do.

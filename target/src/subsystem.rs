@@ -4,7 +4,7 @@
 
 use crate::identity::{self, NamespaceIds};
 use storage::Geometry;
-use wire::fabrics::{Nqn, NqnError};
+use wire::fabrics::{Nqn, NqnError, TransportKind};
 
 /// NQN under which every discovery service answers.
 pub const DISCOVERY_NQN: &str = Nqn::DISCOVERY;
@@ -174,6 +174,8 @@ impl Subsystem {
 pub struct Port {
     /// Number of the port in the discovery log.
     pub id: u16,
+    /// How hosts reach it.
+    pub transport: TransportKind,
     /// Address and port as hosts are to be told (4420 for I/O by convention).
     pub address: std::net::SocketAddr,
 }

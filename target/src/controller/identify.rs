@@ -8,7 +8,6 @@ use super::error_log::ERROR_ENTRIES;
 use super::registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX, VERSION};
 use super::{Controller, ControllerKind, World};
 use crate::fault::{Fault, field};
-use crate::queue::CAPSULE_DATA_BYTES;
 use crate::subsystem::{MODEL, NSID_MAX, Namespace};
 use wire::fabrics::Nqn;
 use wire::nvme::identify::{
@@ -124,7 +123,7 @@ impl Controller {
             .set_mnan(NSID_MAX)
             .set_oncs(ONCS)
             .set_vwc(u8::from(world.subsystem.has_write_cache()))
-            .set_in_capsule_bytes(CAPSULE_DATA_BYTES)
+            .set_in_capsule_bytes(world.in_capsule_bytes)
             .set_iorcsz(1)
             .set_msdbd(1)
             // Disconnect is served.

@@ -56,6 +56,8 @@ pub(crate) struct World<'w> {
     pub(crate) generation: u64,
     /// Most octets of one command.
     pub(crate) max_transfer_bytes: u32,
+    /// Octets of data that a command may bring in its capsule.
+    pub(crate) in_capsule_bytes: u32,
 }
 
 /// An Asynchronous Event Request that ends.

@@ -57,7 +57,7 @@ impl Queue {
             }
             IoKind::Read => Op::Read(io.range),
             IoKind::Write if in_capsule => Op::Prepare(io.range, Purpose::Write),
-            IoKind::Write => Op::Prepare(io.range, disk.fetch_purpose()),
+            IoKind::Write => Op::Prepare(io.range, disk.fetch_purpose(self.lands_whole_packets)),
             IoKind::Compare => Op::Prepare(io.range, Purpose::Compare),
             IoKind::Flush => Op::Flush,
             IoKind::WriteZeroes { deallocate } => {

@@ -17,7 +17,7 @@ mod token;
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
 pub(crate) use flow::{DiskDone, FetchDone};
 pub(crate) use inflight::Inflight;
-pub(crate) use memory::{CAPSULE_DATA_BYTES, QueueMemory, SQE_BYTES};
+pub(crate) use memory::{QueueMemory, SQE_BYTES};
 pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
 
 use crate::action::{Action, Actions};
@@ -91,6 +91,8 @@ pub(crate) struct Queue {
     free: Vec<u16>,
     /// Capsules that came while no slot was free: receive and octets.
     waiting: VecDeque<(u16, u32)>,
+    /// What is fetched lands in whole packets.
+    pub(crate) lands_whole_packets: bool,
     reads_max: u16,
     reads_outstanding: u16,
     read_queue: VecDeque<u16>,
@@ -131,6 +133,7 @@ impl Queue {
             commands: (0..slots).map(|_| Command::default()).collect(),
             free: (0..slots).rev().collect(),
             waiting: VecDeque::with_capacity(usize::from(depth)),
+            lands_whole_packets: true,
             reads_max: 1,
             reads_outstanding: 0,
             read_queue: VecDeque::with_capacity(usize::from(slots)),

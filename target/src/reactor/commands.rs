@@ -5,8 +5,7 @@ use crate::controller::FailedCommand;
 use crate::fault::Fault;
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
 use crate::queue::{
-    Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag,
-    parse_token,
+    Answer, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag, parse_token,
 };
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;
@@ -35,7 +34,7 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         let sqe = Sqe::from_octets(queue.memory.command(recv));
         let Some(slot) = queue.handle_capsule(recv, len, sqe.cid().0) else { return };
-        let capsule_bytes = (len - 64).min(CAPSULE_DATA_BYTES);
+        let capsule_bytes = (len - 64).min(queue.memory.capsule_data_bytes());
         let at = queue.attachment;
         if let Some(at) = at {
             self.controllers[at.controller].handle_traffic(now);

@@ -100,6 +100,8 @@ impl<F: Fabric> Reactor<F> {
             disks: &self.disks,
             generation: self.generation,
             max_transfer_bytes,
+            // The I/O queues' are of the same fabric.
+            in_capsule_bytes: self.queues[index].memory.capsule_data_bytes(),
         };
         let controller = &mut self.controllers[at.controller];
         let outcome = controller.execute(now, sqe, data, &world, &mut reply);

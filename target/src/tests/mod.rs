@@ -14,7 +14,7 @@ mod scale;
 mod teardown;
 mod watched;
 
-use crate::{Config, Port, Reactor};
+use crate::{Config, Port, Reactor, TransportKind};
 use host::Host;
 use netstack::fabric::loopback::Loopback;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ impl World {
         let watch: Rc<Watch> = Rc::default();
         let fabric = Watched { fabric: hub.join(address), watch: Rc::clone(&watch) };
         let mut reactor = Reactor::new(fabric, config);
-        reactor.listen(Port { id: 1, address });
+        reactor.listen(Port { id: 1, transport: TransportKind::Rdma, address });
         reactor.add_subsystem(NQN).unwrap();
         World { reactor, watch, hub, now: crate::test_clock(), hosts: 0 }
     }
