@@ -45,5 +45,6 @@ pub fn check(make: &dyn Fn() -> Box<dyn Backend>, keeps: Keeps) {
     overlap::a_writer_is_not_starved_by_readers(&mut Rig::new(make()));
     queue::a_full_queue_returns_the_request(&mut Rig::new(make()));
     queue::a_thousand_requests_finish_once_each(&mut Rig::new(make()));
+    queue::resizing_keeps_what_is_there(&mut Rig::new(make()));
     queue::more_large_requests_than_buffers_all_finish(&mut Rig::new(make()));
 }

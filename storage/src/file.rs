@@ -286,6 +286,11 @@ impl Backend for FileDisk {
     fn release(&mut self, buffer: DmaBuf) {
         self.put(buffer);
     }
+    fn resize(&mut self, block_count: u64) -> io::Result<()> {
+        self.medium.grow(block_count.saturating_mul(u64::from(self.geometry.block_bytes)))?;
+        self.geometry.block_count = block_count;
+        Ok(())
+    }
     fn in_flight(&self) -> usize {
         self.jobs.len() + self.ready.len()
     }

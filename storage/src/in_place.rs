@@ -83,6 +83,17 @@ impl InPlace {
     pub(crate) fn regions(&self) -> &[Region] {
         &self.regions
     }
+    /// Checks a new number of blocks: the memory was mapped once, so it can only lie within that.
+    ///
+    /// Errors: `InvalidInput` beyond.
+    pub(crate) fn check_resize(&self, block_count: u64) -> io::Result<()> {
+        let all = self.regions[BLOCKS as usize].len() as u64 / u64::from(self.block_bytes);
+        if (1..=all).contains(&block_count) {
+            return Ok(());
+        }
+        let why = format!("this disk was made with {all} blocks and cannot have {block_count}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+    }
     /// Requests that were not yet given back by `drain` or `next_sync`.
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {

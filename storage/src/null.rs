@@ -114,6 +114,10 @@ impl Backend for Null {
             self.ready.push(Done { tag, status: DiskStatus::Good, buffer: Some(buffer) });
         }
     }
+    fn resize(&mut self, block_count: u64) -> io::Result<()> {
+        self.geometry.block_count = block_count;
+        Ok(())
+    }
     fn in_flight(&self) -> usize {
         self.ready.len() + self.waiting.len()
     }

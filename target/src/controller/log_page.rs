@@ -1,9 +1,10 @@
 //! Get Log Page.
 //!
-//! Source: NVMe Base 2.0, "Get Log Page command"; pages exist as in Linux nvmet, plus those that
-//! NVMe 2.0 makes mandatory.
+//! Source: NVMe Base 2.1, "Get Log Page command". Which pages exist is told in
+//! docs/nvme-support.md.
 
 use super::features::IO_FEATURES;
+use super::identify::CSI_NVM;
 use super::{Controller, ControllerKind, World, discovery, identify};
 use crate::disk::DiskStats;
 use crate::fault::{Fault, field};
@@ -11,16 +12,17 @@ use std::time::Instant;
 use wire::nvme::log::{
     ChangedNamespaces, CommandEffects, Effects, ErrorLogEntry, LogId, SmartLog, SupportedLogPages,
 };
-use wire::nvme::{AdminOpcode, AsyncEvent, GetLogPageCmd, IoOpcode, Nsid, Sqe, Status};
+use wire::nvme::{AdminOpcode, AsyncEvent, FeatureId, GetLogPageCmd, IoOpcode, Nsid, Sqe, Status};
 
 /// Pages of an I/O controller.
-const IO_PAGES: [LogId; 7] = [
+const IO_PAGES: [LogId; 8] = [
     LogId::SupportedPages,
     LogId::Error,
     LogId::Smart,
     LogId::FirmwareSlot,
     LogId::ChangedNamespaces,
     LogId::Effects,
+    LogId::Ana,
     LogId::FeatureEffects,
 ];
 /// Pages of a discovery controller.
@@ -74,10 +76,14 @@ impl Controller {
             Some(LogId::Smart) => self.smart_page(now, nsid, world),
             Some(LogId::FirmwareSlot) => Ok(firmware_page()),
             Some(LogId::ChangedNamespaces) => Ok(self.changed_page(command.retain_event)),
+            Some(LogId::Effects) if command.csi != CSI_NVM => {
+                Err(Fault::invalid_field(field::CDW14))
+            }
             Some(LogId::Effects) => Ok(effects_page()),
+            Some(LogId::Ana) => Ok(self.ana_page(command, world)),
             Some(LogId::FeatureEffects) => Ok(feature_page()),
             Some(LogId::Discovery) => Ok(self.discovery_page(world, command.retain_event)),
-            Some(LogId::SelfTest | LogId::Ana | LogId::Reservation) | None => {
+            Some(LogId::SelfTest | LogId::Reservation) | None => {
                 Err(Fault::invalid_field(field::CDW10))
             }
         }
@@ -104,14 +110,16 @@ impl Controller {
     /// Of one namespace, or of all.
     fn smart_page(&self, now: Instant, nsid: Nsid, world: &World<'_>) -> Result<Vec<u8>, Fault> {
         let all = matches!(nsid, Nsid::NONE | Nsid::ALL);
-        if !all && world.subsystem.namespace(nsid.0).is_none() {
+        if !all && !self.gates.get(nsid.0).is_attached() {
             return Err(Fault::at(Status::INVALID_NAMESPACE, field::NSID));
         }
+        let retired = if all { world.subsystem.retired() } else { DiskStats::default() };
         let namespaces = world.subsystem.namespaces().iter();
         let stats = namespaces
             .filter(|namespace| all || namespace.nsid == nsid.0)
+            .filter(|namespace| self.gates.get(namespace.nsid).is_attached())
             .filter_map(|namespace| world.disks.get(namespace.disk.0 as usize))
-            .fold(DiskStats::default(), |sum, disk| sum.plus(disk.stats));
+            .fold(retired, |sum, disk| sum.plus(disk.stats));
         let mut page = SmartLog::zeroed();
         // No temperature is measured and nothing wears out: plausible values keep hosts quiet.
         page.set_temperature_k(293).set_available_spare(100);
@@ -139,7 +147,7 @@ impl Controller {
         if !retain_event {
             self.aer.unmask(AsyncEvent::DISCOVERY_CHANGED);
         }
-        discovery::log_page(world)
+        discovery::log_page(world, &self.host_nqn)
     }
 }
 
@@ -186,11 +194,14 @@ fn effects_page() -> Vec<u8> {
     page.as_octets().to_vec()
 }
 
-/// 256 dwords by feature: bit 0: supported; bit 21: its scope is the controller.
+/// 256 dwords by feature. Bit 0: supported; bit 2: changes what a namespace can do; bits 20 and 21:
+/// its scope is a namespace, or the controller.
 fn feature_page() -> Vec<u8> {
     let dword = |fid: u8| {
-        let known = IO_FEATURES.iter().any(|feature| feature.0 == fid);
-        if known { 1u32 | 1 << 21 } else { 0 }
+        let feature = IO_FEATURES.iter().find(|feature| feature.fid.0 == fid);
+        let scope = feature.map(|feature| if feature.is_of_namespace { 1 << 20 } else { 1 << 21 });
+        let changes = if FeatureId(fid) == FeatureId::WRITE_PROTECT { 1 << 2 } else { 0 };
+        scope.map_or(0u32, |scope| 1 | changes | scope)
     };
     let page: Vec<u8> = (0..=u8::MAX).flat_map(|fid| dword(fid).to_le_bytes()).collect();
     debug_assert_eq!(page.len(), FEATURE_BYTES);

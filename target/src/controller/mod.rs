@@ -7,30 +7,35 @@
 mod abort;
 mod admin;
 mod aer;
+mod ana_page;
 mod discovery;
 mod error_log;
 mod fabrics;
 mod features;
 mod identify;
+mod identify_namespace;
 mod keep_alive;
 mod log_page;
 mod registers;
+mod settings;
 
 pub(crate) use admin::host_data_bytes;
 pub(crate) use aer::AER_LIMIT;
 pub(crate) use fabrics::{ConnectRequest, parse_connect, unknown_type};
+pub(crate) use identify::lists_controllers;
 pub(crate) use registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX};
 
+use crate::access::{Gates, Viewer};
 use crate::disk::DiskInfo;
 use crate::fault::Fault;
 use crate::queue::Inflight;
 use crate::subsystem::{Port, Subsystem};
 use aer::Aer;
 use error_log::{ErrorEntry, ErrorLog};
-use features::Features;
 use keep_alive::KeepAlive;
 pub use registers::ControllerKind;
 use registers::Registers;
+use settings::Settings;
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::fabrics::ConnectFault;
@@ -56,6 +61,8 @@ pub(crate) struct World<'w> {
     pub(crate) generation: u64,
     /// Most octets of one command.
     pub(crate) max_transfer_bytes: u32,
+    /// Controllers that an Identify asks about, ascending; empty for other commands.
+    pub(crate) controllers: &'w [u16],
 }
 
 /// An Asynchronous Event Request that ends.
@@ -96,7 +103,7 @@ pub(crate) struct Controller {
     created: Instant,
     registers: Registers,
     keep_alive: KeepAlive,
-    features: Features,
+    settings: Settings,
     aer: Aer,
     errors: ErrorLog,
     /// Namespaces that changed since log page 04h was read.
@@ -104,6 +111,9 @@ pub(crate) struct Controller {
     /// Connections by queue identifier: 0 is the admin queue.
     queues: Vec<Option<u32>>,
     completions: VecDeque<Completion>,
+    /// Port through which it was made.
+    port: u16,
+    gates: Gates,
     /// Its connections are being ended.
     pub(crate) is_dying: bool,
 }
@@ -130,12 +140,14 @@ impl Controller {
             created: now,
             registers: Registers::new(kind),
             keep_alive: KeepAlive::new(now, kato_ms),
-            features: Features::new(now),
+            settings: Settings::new(now),
             aer: Aer::default(),
             errors: ErrorLog::default(),
             changed: Vec::new(),
             queues: vec![None; usize::from(queues_max) + 1],
             completions: VecDeque::new(),
+            port: 0,
+            gates: Gates::default(),
             is_dying: false,
         }
     }
@@ -156,11 +168,27 @@ impl Controller {
     }
     /// Writes may be acknowledged from the volatile cache.
     pub(crate) fn write_cache(&self) -> bool {
-        self.features.write_cache
+        self.settings.write_cache
     }
     /// Whose controller it is: an I/O queue is refused to anybody else.
     pub(crate) fn host_id(&self) -> [u8; 16] {
         self.host_id
+    }
+
+    /// The port through which the host came: asymmetric access goes by it.
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.port = port;
+    }
+    /// What it may do with each namespace.
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+    /// Something changed in `subsystem`, its own: looks at every namespace again, and returns those
+    /// that came or went.
+    pub(crate) fn refresh_gates(&mut self, subsystem: &Subsystem) -> Vec<u32> {
+        let viewer = Viewer { host_nqn: &self.host_nqn, port: self.port };
+        let before = std::mem::replace(&mut self.gates, Gates::of(subsystem, viewer));
+        self.gates.attachment_changes(&before)
     }
 
     /// Takes a connection as queue `qid`. Errors: no such queue, or taken.

@@ -8,6 +8,7 @@ mod sgl;
 pub(crate) use plan::{Limits, check_flags, parse_ranges, plan};
 pub(crate) use sgl::{Direction, map};
 
+use crate::access::Needs;
 use crate::subsystem::DiskIndex;
 use storage::{BlockRange, Durability};
 use verbs::{Remote, Rkey};
@@ -71,6 +72,21 @@ pub(crate) enum IoKind {
         /// 1 to 256.
         ranges: u16,
     },
+}
+
+impl IoKind {
+    /// What the namespace must allow.
+    pub(crate) const fn needs(self) -> Needs {
+        match self {
+            IoKind::Read | IoKind::Compare | IoKind::Verify => Needs::READ,
+            // Dataset Management counts as a write even when it is a hint and nothing is done.
+            IoKind::Write
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Deallocate { .. }
+            | IoKind::Nothing => Needs::WRITE,
+            IoKind::Flush => Needs::FLUSH,
+        }
+    }
 }
 
 /// Where data is, as a command's descriptor says.

@@ -1,6 +1,7 @@
 //! One I/O command, checked against the namespace that it names.
 
 use super::{DataPointer, Direction, Io, IoKind, map};
+use crate::access::Gates;
 use crate::fault::{Fault, field};
 use crate::subsystem::{Namespace, Subsystem};
 use storage::{BlockRange, Durability};
@@ -29,12 +30,18 @@ pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
 }
 
 /// Checks `sqe` and says what to do. Errors: the host's fault, with the status for it.
-pub(crate) fn plan(sqe: &Sqe, subsystem: &Subsystem, limits: Limits) -> Result<Io, Fault> {
+pub(crate) fn plan(
+    sqe: &Sqe,
+    subsystem: &Subsystem,
+    gates: &Gates,
+    limits: Limits,
+) -> Result<Io, Fault> {
     check_flags(sqe)?;
     let namespace = subsystem
         .namespace(sqe.nsid().0)
         .ok_or(Fault::at(Status::INVALID_NAMESPACE, field::NSID))?;
     let kind = kind_of(sqe)?;
+    gates.get(sqe.nsid().0).check(kind.needs())?;
     let data = map(&sqe.sgl(), Direction::of_opcode(sqe.opcode()), limits.capsule_bytes)?;
     let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid().0, data, ..Io::default() };
     match kind {

@@ -23,6 +23,8 @@ pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
 use crate::action::{Action, Actions};
 use crate::controller::AER_LIMIT;
 use crate::fault::Fault;
+use crate::io::IoKind;
+use crate::subsystem::DiskIndex;
 use netstack::fabric::{QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -72,6 +74,8 @@ pub(crate) struct Queue {
     pub(crate) qid: u16,
     /// Host's address.
     pub(crate) from: SocketAddr,
+    /// UDP or TCP port that the host connected to.
+    pub(crate) local_port: u16,
     /// Controller, once connected.
     pub(crate) attachment: Option<Attachment>,
     /// Without an attachment by then, it ends.
@@ -120,6 +124,7 @@ impl Queue {
             qp,
             qid,
             from,
+            local_port: 0,
             attachment: None,
             connect_by: None,
             state: QueueState::Open,
@@ -149,6 +154,22 @@ impl Queue {
     /// The command in `slot`.
     pub(crate) fn command(&mut self, slot: u16) -> &mut Command {
         &mut self.commands[usize::from(slot)]
+    }
+    /// A command holds a buffer of `disk`, or may still need it.
+    pub(crate) fn uses_disk(&self, disk: DiskIndex) -> bool {
+        self.commands.iter().any(|command| match command.stage {
+            Stage::Free => false,
+            Stage::Fetching(Buffer::Disk(at, _))
+            | Stage::ReadQueued(Buffer::Disk(at, _))
+            | Stage::Responding(Some(Buffer::Disk(at, _))) => at == disk,
+            Stage::Accepted
+            | Stage::Preparing
+            | Stage::AtDisk
+            | Stage::Fetching(Buffer::Control(_))
+            | Stage::ReadQueued(Buffer::Control(_))
+            | Stage::Event
+            | Stage::Responding(_) => command.io.kind != IoKind::Nothing && command.io.disk == disk,
+        })
     }
     /// Commands accepted and not finished.
     pub(crate) fn in_flight(&self) -> usize {

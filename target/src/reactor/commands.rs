@@ -2,7 +2,7 @@
 
 use super::Reactor;
 use crate::controller::FailedCommand;
-use crate::fault::Fault;
+use crate::fault::{Fault, field};
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
 use crate::queue::{
     Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag,
@@ -12,7 +12,7 @@ use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;
 use storage::Done;
 use verbs::WcStatus;
-use wire::nvme::{IoOpcode, Sqe};
+use wire::nvme::{IoOpcode, Sqe, Status};
 
 impl<F: Fabric> Reactor<F> {
     /// A capsule landed.
@@ -47,9 +47,10 @@ impl<F: Fabric> Reactor<F> {
                     capsule_bytes,
                     write_cache: self.controllers[at.controller].write_cache(),
                 };
-                let ready = self.controllers[at.controller].check_ready();
-                let io =
-                    ready.and_then(|()| io::plan(&sqe, &self.subsystems[at.subsystem], limits));
+                let controller = &self.controllers[at.controller];
+                let subsystem = &self.subsystems[at.subsystem];
+                let ready = controller.check_ready();
+                let io = ready.and_then(|()| io::plan(&sqe, subsystem, controller.gates(), limits));
                 match io {
                     Ok(io) => self.start_io(index, slot, &sqe, io),
                     Err(fault) => self.fail(index, slot, &sqe, fault),
@@ -87,8 +88,12 @@ impl<F: Fabric> Reactor<F> {
         let Some(at) = queue.attachment else { return };
         let io = queue.command(slot).io;
         let disk = &self.disks[io.disk.0 as usize];
+        // It may have gone while the descriptors were on their way.
         let namespace = self.subsystems[at.subsystem].namespace(io.nsid);
-        let Some(namespace) = namespace else { return };
+        let Some(namespace) = namespace.filter(|namespace| namespace.disk == io.disk) else {
+            let gone = Fault::at(Status::INVALID_NAMESPACE, field::NSID);
+            return self.fail(index, slot, sqe, gone);
+        };
         let mut ranges = std::mem::take(&mut queue.command(slot).ranges);
         let parsed = io::parse_ranges(octets, namespace, &mut ranges);
         // Deallocate is a hint: a disk that cannot free space has nothing to do.

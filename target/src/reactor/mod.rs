@@ -5,6 +5,8 @@
 //!
 //! **Architecture invariant:** this crate knows neither which fabric nor which disk it has.
 
+mod access;
+mod ana;
 mod commands;
 mod connect;
 mod connections;
@@ -13,6 +15,7 @@ mod counters;
 mod disks;
 mod exports;
 mod handle_hasher;
+mod namespaces;
 mod posts;
 mod sleep;
 
@@ -26,7 +29,7 @@ use crate::controller::Controller;
 use crate::disk::DiskInfo;
 use crate::queue::Queue;
 use crate::slab::Slab;
-use crate::subsystem::{Port, Subsystem};
+use crate::subsystem::{DiskIndex, Port, Subsystem};
 use disks::Disk;
 use handle_hasher::HandleHasher;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
@@ -50,6 +53,10 @@ pub struct Reactor<F: Fabric> {
     generation: u64,
     disks: Vec<DiskInfo>,
     backends: Vec<Disk>,
+    /// Disks of removed namespaces that commands may still need, with their subsystems.
+    retiring: Vec<(DiskIndex, usize)>,
+    /// Places of dropped ones.
+    free_disks: Vec<DiskIndex>,
     controllers: Slab<Controller>,
     queues: Slab<Queue>,
     by_qp: HashMap<QpHandle, u32, BuildHasherDefault<HandleHasher>>,
@@ -96,6 +103,8 @@ impl<F: Fabric> Reactor<F> {
             generation: 1,
             disks: Vec::new(),
             backends: Vec::new(),
+            retiring: Vec::new(),
+            free_disks: Vec::new(),
             controllers: Slab::default(),
             queues: Slab::default(),
             by_qp: HashMap::default(),
@@ -132,6 +141,9 @@ impl<F: Fabric> Reactor<F> {
         did_work |= self.poll_disks(now);
         self.check_keep_alive(now);
         self.run_actions(now);
+        if !self.retiring.is_empty() {
+            self.retire_disks();
+        }
         did_work |= self.retry_blocked();
         self.fabric.flush(now);
         self.counters.turns += 1;

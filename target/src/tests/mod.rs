@@ -1,5 +1,6 @@
 //! The whole target over the loopback fabric, driven by a small host that can misbehave.
 
+mod access;
 mod admin;
 mod bad_input;
 mod connect;
@@ -8,9 +9,11 @@ mod events;
 mod host;
 mod identify;
 mod io;
+mod live;
 mod probe;
 mod random;
 mod scale;
+mod support;
 mod teardown;
 mod watched;
 
