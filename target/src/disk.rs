@@ -63,6 +63,8 @@ impl DiskInfo {
             | IoKind::Flush
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
             | IoKind::Deallocate { .. } => {}
         }
     }

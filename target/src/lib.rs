@@ -16,6 +16,7 @@ mod identity;
 mod io;
 mod queue;
 mod reactor;
+mod reservation;
 mod slab;
 mod subsystem;
 
@@ -25,6 +26,7 @@ pub use controller::ControllerKind;
 pub use disk::DiskStats;
 pub use identity::NamespaceIds;
 pub use reactor::{ConnectionInfo, Counters, Reactor, SpinBudget, Turn};
+pub use reservation::{FileStore, NoStore, ReservationStore, SavedRegistrant, SavedReservations};
 pub use subsystem::{
     DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Protection, Subsystem,
 };

@@ -5,6 +5,7 @@
 use crate::access::{AnaGroups, HostList};
 use crate::disk::DiskStats;
 use crate::identity::{self, NamespaceIds};
+use crate::reservation::Reservations;
 use storage::Geometry;
 use wire::fabrics::{Nqn, NqnError};
 
@@ -32,6 +33,8 @@ pub struct Namespace {
     pub hosts: HostList,
     /// Who protects it from writes.
     pub protection: Protection,
+    /// Who holds what of it.
+    pub(crate) reservations: Reservations,
 }
 
 /// Whether, and by whose word, a namespace is write-protected.
@@ -54,8 +57,20 @@ impl Namespace {
         geometry: Geometry,
         ids: NamespaceIds,
     ) -> Namespace {
-        let protection = Protection::None;
-        Namespace { nsid, disk, geometry, ids, ana_group: 1, hosts: HostList::Any, protection }
+        Namespace {
+            nsid,
+            disk,
+            geometry,
+            ids,
+            ana_group: 1,
+            hosts: HostList::Any,
+            protection: Protection::None,
+            reservations: Reservations::default(),
+        }
+    }
+    /// The same with these reservations.
+    pub(crate) fn with_reservations(self, reservations: Reservations) -> Namespace {
+        Namespace { reservations, ..self }
     }
     /// Commands that change blocks are refused.
     #[must_use]
@@ -106,6 +121,9 @@ pub enum ExportError {
     /// Groups for asymmetric access go from 1 to 128.
     #[error("group {0} is not in 1..=128")]
     BadGroup(u32),
+    /// What was kept of a namespace's reservations cannot be read.
+    #[error("the namespace's reservations cannot be restored: {0}")]
+    Reservations(String),
     /// The disk cannot have that size.
     #[error("the disk cannot be resized: {0}")]
     Resize(String),

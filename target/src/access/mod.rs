@@ -66,6 +66,10 @@ impl Gate {
     fn protected(self) -> Gate {
         Gate(self.0 & !Needs::WRITE.0 | PROTECTED)
     }
+    /// The same, without what somebody else's reservation denies.
+    fn denied(self, needs: &[Needs]) -> Gate {
+        needs.iter().fold(self, |gate, needs| Gate(gate.0 & !needs.0 | RESERVED))
+    }
     /// The namespace exists for this controller.
     pub(crate) fn is_attached(self) -> bool {
         self.0 & ATTACHED != 0
@@ -106,6 +110,8 @@ const fn path(status: Status) -> Fault {
 pub(crate) struct Viewer<'v> {
     /// Host's NQN: what visibility goes by.
     pub(crate) host_nqn: &'v str,
+    /// Host's identifier: what reservations go by.
+    pub(crate) host_id: [u8; 16],
     /// Port through which the controller was made: what asymmetric access goes by.
     pub(crate) port: u16,
 }
@@ -122,12 +128,12 @@ impl Gates {
             debug_assert!(namespace.nsid <= NSID_MAX, "checked when it was added");
             gates.resize(namespace.nsid as usize, Gate::SHUT);
             let state = subsystem.ana().state(namespace.ana_group, viewer.port);
-            let gate = match namespace.hosts.admits(viewer.host_nqn) {
+            let open = Gate::in_state(state).denied(namespace.reservations.denied(viewer.host_id));
+            gates.push(match namespace.hosts.admits(viewer.host_nqn) {
                 false => Gate::SHUT,
-                true if namespace.is_write_protected() => Gate::in_state(state).protected(),
-                true => Gate::in_state(state),
-            };
-            gates.push(gate);
+                true if namespace.is_write_protected() => open.protected(),
+                true => open,
+            });
         }
         Gates(gates)
     }

@@ -44,6 +44,8 @@ pub(crate) const IO_FEATURES: &[Feature] = &[
     controller(FeatureId::KEEP_ALIVE),
     controller(FeatureId::COMMAND_SET_PROFILE),
     Feature { is_changeable: false, ..controller(FeatureId::HOST_ID) },
+    namespace(FeatureId::RESERVATION_MASK),
+    namespace(FeatureId::RESERVATION_PERSISTENCE),
     namespace(FeatureId::WRITE_PROTECT),
 ];
 /// Those of a discovery controller.
@@ -56,6 +58,8 @@ const TIMESTAMP_BYTES: u32 = Timestamp::LEN as u32;
 const BAD_COUNT: u16 = 0xffff;
 /// Health warnings may be switched on. None ever comes: nothing here wears or heats.
 const HEALTH_EVENTS: u32 = 0xff;
+/// Reservation notices: registration preempted, reservation released, reservation preempted.
+const NOTICES: u32 = 0b1110;
 /// Limited error recovery time, of Error Recovery. The error on deallocated blocks is not offered.
 const TIME_LIMIT: u32 = 0xffff;
 
@@ -149,6 +153,7 @@ impl Controller {
             FeatureId::COMMAND_SET_PROFILE if value & 0x1ff != 0 => {
                 return Err(Fault::at(Status::COMMAND_SET_REJECTED, field::CDW11));
             }
+            FeatureId::RESERVATION_MASK => self.mask_notices(sqe.nsid(), value, world)?,
             // Host identifier: Connect told it.
             FeatureId::HOST_ID => return Err(Fault::at(Status::COMMAND_SEQUENCE, field::CDW10)),
             _ => {}
@@ -175,6 +180,24 @@ impl Controller {
         let names_one = !matches!(sqe.nsid(), Nsid::NONE | Nsid::ALL);
         if names_one && !feature.is_of_namespace {
             return Err(Fault::at(Status::FEATURE_NOT_NAMESPACE, field::NSID));
+        }
+        Ok(())
+    }
+
+    /// Feature 82h, for one namespace or for all that the host sees.
+    fn mask_notices(&mut self, nsid: Nsid, mask: u32, world: &World<'_>) -> Result<(), Fault> {
+        if mask & !NOTICES != 0 {
+            return Err(Fault::invalid_field(field::CDW11));
+        }
+        if nsid != Nsid::ALL {
+            let nsid = self.feature_namespace(nsid, world)?.nsid;
+            self.settings.set_reservation_mask(nsid, mask);
+            return Ok(());
+        }
+        for namespace in world.subsystem.namespaces() {
+            if self.gates.get(namespace.nsid).is_attached() {
+                self.settings.set_reservation_mask(namespace.nsid, mask);
+            }
         }
         Ok(())
     }
@@ -210,6 +233,10 @@ impl Controller {
     }
     fn namespace_feature(&self, fid: FeatureId, namespace: &Namespace) -> u64 {
         match fid {
+            FeatureId::RESERVATION_MASK => {
+                u64::from(self.settings.reservation_mask(namespace.nsid))
+            }
+            FeatureId::RESERVATION_PERSISTENCE => u64::from(namespace.reservations.persists()),
             FeatureId::WRITE_PROTECT => u64::from(namespace.is_write_protected()),
             _ => 0,
         }

@@ -21,8 +21,8 @@ const CMIC_CONTROLLERS: u8 = 1 << 1;
 const CMIC_ANA: u8 = 1 << 3;
 /// 128-bit host identifiers; any command keeps a controller alive.
 const CTRATT: u32 = 1 | 1 << 6;
-/// Compare, Dataset Management, Write Zeroes, Select, Timestamp, Verify.
-const ONCS: u16 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7;
+/// Compare, Dataset Management, Write Zeroes, Select, Reservations, Timestamp, Verify.
+const ONCS: u16 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7;
 /// SMART per namespace, effects, offsets and long lengths, list of pages.
 const LPA: u8 = 1 | 1 << 1 | 1 << 2 | 1 << 5;
 /// A namespace can be write-protected, and freed again.

@@ -105,6 +105,7 @@ impl Controller {
         let mut data = IndependentNamespace::zeroed();
         if let Some(namespace) = self.find_attached(world, nsid)? {
             data.set_nmic(SHARED)
+                .set_rescap(namespace.reservations.capabilities())
                 .set_anagrpid(namespace.ana_group)
                 .set_nsattr(attributes(namespace))
                 .set_ready(true);
@@ -126,6 +127,7 @@ fn namespace_structure(namespace: &Namespace) -> Structure {
         .set_ncap(geometry.block_count)
         .set_nuse(geometry.block_count)
         .set_nmic(SHARED)
+        .set_rescap(namespace.reservations.capabilities())
         .set_anagrpid(namespace.ana_group)
         .set_nsattr(attributes(namespace))
         .set_nguid(namespace.ids.nguid)

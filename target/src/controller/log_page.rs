@@ -15,7 +15,7 @@ use wire::nvme::log::{
 use wire::nvme::{AdminOpcode, AsyncEvent, FeatureId, GetLogPageCmd, IoOpcode, Nsid, Sqe, Status};
 
 /// Pages of an I/O controller.
-const IO_PAGES: [LogId; 8] = [
+const IO_PAGES: [LogId; 9] = [
     LogId::SupportedPages,
     LogId::Error,
     LogId::Smart,
@@ -24,6 +24,7 @@ const IO_PAGES: [LogId; 8] = [
     LogId::Effects,
     LogId::Ana,
     LogId::FeatureEffects,
+    LogId::Reservation,
 ];
 /// Pages of a discovery controller.
 const DISCOVERY_PAGES: [LogId; 2] = [LogId::SupportedPages, LogId::Discovery];
@@ -80,12 +81,11 @@ impl Controller {
                 Err(Fault::invalid_field(field::CDW14))
             }
             Some(LogId::Effects) => Ok(effects_page()),
+            Some(LogId::Reservation) => Ok(self.reservation_page(command.retain_event)),
             Some(LogId::Ana) => Ok(self.ana_page(command, world)),
             Some(LogId::FeatureEffects) => Ok(feature_page()),
             Some(LogId::Discovery) => Ok(self.discovery_page(world, command.retain_event)),
-            Some(LogId::SelfTest | LogId::Reservation) | None => {
-                Err(Fault::invalid_field(field::CDW10))
-            }
+            Some(LogId::SelfTest) | None => Err(Fault::invalid_field(field::CDW10)),
         }
     }
 
@@ -185,7 +185,16 @@ fn effects_page() -> Vec<u8> {
     ] {
         page.set_admin(opcode.octet(), Effects::SUPPORTED);
     }
-    for opcode in [IoOpcode::Flush, IoOpcode::Read, IoOpcode::Compare, IoOpcode::Verify] {
+    for opcode in [
+        IoOpcode::Flush,
+        IoOpcode::Read,
+        IoOpcode::Compare,
+        IoOpcode::Verify,
+        IoOpcode::ReservationRegister,
+        IoOpcode::ReservationReport,
+        IoOpcode::ReservationAcquire,
+        IoOpcode::ReservationRelease,
+    ] {
         page.set_io(opcode.octet(), Effects::SUPPORTED);
     }
     for opcode in [IoOpcode::Write, IoOpcode::WriteZeroes, IoOpcode::DatasetManagement] {

@@ -17,6 +17,7 @@ mod identify_namespace;
 mod keep_alive;
 mod log_page;
 mod registers;
+mod reservation_log;
 mod settings;
 
 pub(crate) use admin::host_data_bytes;
@@ -35,11 +36,12 @@ use error_log::{ErrorEntry, ErrorLog};
 use keep_alive::KeepAlive;
 pub use registers::ControllerKind;
 use registers::Registers;
+use reservation_log::Notices;
 use settings::Settings;
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::fabrics::ConnectFault;
-use wire::nvme::{AsyncEvent, Rw, Sqe, Status};
+use wire::nvme::{AsyncEvent, IoOpcode, Rw, Sqe, Status};
 
 /// I/O queues that one host may have.
 pub(crate) const QUEUES_MAX: u16 = 128;
@@ -111,6 +113,7 @@ pub(crate) struct Controller {
     /// Connections by queue identifier: 0 is the admin queue.
     queues: Vec<Option<u32>>,
     completions: VecDeque<Completion>,
+    notices: Notices,
     /// Port through which it was made.
     port: u16,
     gates: Gates,
@@ -146,6 +149,7 @@ impl Controller {
             changed: Vec::new(),
             queues: vec![None; usize::from(queues_max) + 1],
             completions: VecDeque::new(),
+            notices: Notices::default(),
             port: 0,
             gates: Gates::default(),
             is_dying: false,
@@ -186,7 +190,7 @@ impl Controller {
     /// Something changed in `subsystem`, its own: looks at every namespace again, and returns those
     /// that came or went.
     pub(crate) fn refresh_gates(&mut self, subsystem: &Subsystem) -> Vec<u32> {
-        let viewer = Viewer { host_nqn: &self.host_nqn, port: self.port };
+        let viewer = Viewer { host_nqn: &self.host_nqn, host_id: self.host_id, port: self.port };
         let before = std::mem::replace(&mut self.gates, Gates::of(subsystem, viewer));
         self.gates.attachment_changes(&before)
     }
@@ -280,7 +284,18 @@ pub(crate) struct FailedCommand {
 impl FailedCommand {
     /// From the command as it came.
     pub(crate) fn of(sqe: &Sqe, is_io: bool) -> FailedCommand {
-        let lba = if is_io { Rw::decode(sqe).slba.0 } else { 0 };
+        let names_blocks = matches!(
+            sqe.io_opcode(),
+            Some(
+                IoOpcode::Write
+                    | IoOpcode::Read
+                    | IoOpcode::Compare
+                    | IoOpcode::WriteZeroes
+                    | IoOpcode::Verify
+                    | IoOpcode::Copy
+            )
+        );
+        let lba = if is_io && names_blocks { Rw::decode(sqe).slba.0 } else { 0 };
         FailedCommand { cid: sqe.cid().0, nsid: sqe.nsid().0, lba }
     }
 }

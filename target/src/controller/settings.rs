@@ -4,6 +4,7 @@
 //! is saved over a reset.
 
 use crate::fault::{Fault, field};
+use std::collections::BTreeMap;
 use std::time::Instant;
 use wire::nvme::Timestamp;
 
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(super) write_atomicity: u32,
     over_temperature_k: u16,
     under_temperature_k: u16,
+    /// Reservation notices that are not wanted, by namespace.
+    reservation_masks: BTreeMap<u32, u32>,
 }
 
 impl Settings {
@@ -37,7 +40,16 @@ impl Settings {
             write_atomicity: 0,
             over_temperature_k: NEVER,
             under_temperature_k: 0,
+            reservation_masks: BTreeMap::new(),
         }
+    }
+    /// Reservation notices of `nsid` that are not wanted: bits of feature 82h.
+    pub(super) fn reservation_mask(&self, nsid: u32) -> u32 {
+        self.reservation_masks.get(&nsid).copied().unwrap_or(0)
+    }
+    /// Sets that (the caller checked the namespace).
+    pub(super) fn set_reservation_mask(&mut self, nsid: u32, mask: u32) {
+        self.reservation_masks.insert(nsid, mask);
     }
     /// What the clock says.
     pub(super) fn timestamp(&self, now: Instant) -> Timestamp {

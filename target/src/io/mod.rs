@@ -9,6 +9,7 @@ pub(crate) use plan::{Limits, check_flags, parse_ranges, plan};
 pub(crate) use sgl::{Direction, map};
 
 use crate::access::Needs;
+use crate::reservation::Change;
 use crate::subsystem::DiskIndex;
 use storage::{BlockRange, Durability};
 use verbs::{Remote, Rkey};
@@ -67,6 +68,10 @@ pub(crate) enum IoKind {
     },
     /// Read without data.
     Verify,
+    /// Reservation Register, Acquire or Release: the data holds keys.
+    Reserve(Change),
+    /// Reservation Report.
+    Report,
     /// Dataset Management, deallocate: the data holds `ranges` descriptors.
     Deallocate {
         /// 1 to 256.
@@ -85,6 +90,7 @@ impl IoKind {
             | IoKind::Deallocate { .. }
             | IoKind::Nothing => Needs::WRITE,
             IoKind::Flush => Needs::FLUSH,
+            IoKind::Reserve(_) | IoKind::Report => Needs::RESERVE,
         }
     }
 }

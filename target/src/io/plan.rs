@@ -3,6 +3,7 @@
 use super::{DataPointer, Direction, Io, IoKind, map};
 use crate::access::Gates;
 use crate::fault::{Fault, field};
+use crate::reservation::Change;
 use crate::subsystem::{Namespace, Subsystem};
 use storage::{BlockRange, Durability};
 use wire::nvme::{DsmCmd, DsmRange, IoOpcode, Rw, Sqe, Status};
@@ -46,7 +47,9 @@ pub(crate) fn plan(
     let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid().0, data, ..Io::default() };
     match kind {
         IoKind::Nothing | IoKind::Flush => Ok(io),
-        IoKind::Deallocate { ranges } => plan_ranges(io, ranges),
+        IoKind::Deallocate { ranges } => plan_list(io, u32::from(ranges) * DSM_RANGE_BYTES),
+        IoKind::Reserve(change) => plan_list(io, change.data_bytes()),
+        IoKind::Report => Ok(io),
         IoKind::Read | IoKind::Write | IoKind::Compare => {
             plan_data(with_range(io, sqe, namespace)?, namespace, limits)
         }
@@ -65,17 +68,14 @@ fn kind_of(sqe: &Sqe) -> Result<IoKind, Fault> {
             Ok(IoKind::WriteZeroes { deallocate: Rw::decode(sqe).deallocate })
         }
         Some(IoOpcode::Verify) => Ok(IoKind::Verify),
+        Some(IoOpcode::ReservationRegister) => Ok(IoKind::Reserve(Change::Register)),
+        Some(IoOpcode::ReservationAcquire) => Ok(IoKind::Reserve(Change::Acquire)),
+        Some(IoOpcode::ReservationRelease) => Ok(IoKind::Reserve(Change::Release)),
+        Some(IoOpcode::ReservationReport) => Ok(IoKind::Report),
         Some(IoOpcode::DatasetManagement) => Ok(dataset_management(DsmCmd::decode(sqe))),
-        Some(
-            IoOpcode::WriteUncorrectable
-            | IoOpcode::ReservationRegister
-            | IoOpcode::ReservationReport
-            | IoOpcode::ReservationAcquire
-            | IoOpcode::ReservationRelease
-            | IoOpcode::Copy
-            | IoOpcode::Fabrics,
-        )
-        | None => Err(Fault::invalid_opcode()),
+        Some(IoOpcode::WriteUncorrectable | IoOpcode::Copy | IoOpcode::Fabrics) | None => {
+            Err(Fault::invalid_opcode())
+        }
     }
 }
 
@@ -116,9 +116,9 @@ fn plan_data(io: Io, namespace: &Namespace, limits: Limits) -> Result<Io, Fault>
     Ok(Io { bytes, ..io })
 }
 
-/// Hosts may describe more memory than the ranges need (Linux always gives 4,096 octets).
-fn plan_ranges(io: Io, ranges: u16) -> Result<Io, Fault> {
-    let bytes = u32::from(ranges) * DSM_RANGE_BYTES;
+/// A list or keys for the target itself. Hosts may describe more memory than it needs (Linux always
+/// gives 4,096 octets for ranges).
+fn plan_list(io: Io, bytes: u32) -> Result<Io, Fault> {
     if io.data.bytes() < bytes {
         return Err(Fault::data_length());
     }

@@ -19,6 +19,8 @@ pub(crate) struct Command {
     pub(crate) local: Sge,
     /// Ranges of a Dataset Management command that are still to do, last first.
     pub(crate) ranges: Vec<BlockRange>,
+    /// It is to end instead of going on: its host was preempted.
+    pub(crate) is_preempted: bool,
     /// The receive that holds the command's data, until that was taken out.
     pub(crate) capsule: Option<u16>,
     /// The command itself, for those that the controller executes once their data is here.

@@ -64,6 +64,7 @@ impl Queue {
                 Op::WriteZeroes { range: io.range, deallocate, durability: io.durability }
             }
             IoKind::Verify => Op::Verify(io.range),
+            IoKind::Reserve(_) | IoKind::Report => unreachable!("{:?} needs no disk", io.kind),
         };
         let prepares = matches!(op, Op::Prepare(..));
         self.submit(slot, op, None, out);
@@ -105,6 +106,11 @@ impl Queue {
                 release(Buffer::Disk(io.disk, buffer), out);
             }
             self.abandon(slot, out);
+            return finished;
+        }
+        if was_preparing && self.command(slot).is_preempted {
+            let buffer = done.buffer.map(|buffer| Buffer::Disk(io.disk, buffer));
+            self.end_preempted(slot, buffer, out);
             return finished;
         }
         match (io.kind, of_disk(status), done.buffer) {
@@ -177,6 +183,8 @@ impl Queue {
             | IoKind::Flush
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
             | IoKind::Deallocate { .. } => Op::Write(io.range, io.durability),
         };
         match landed {
@@ -228,6 +236,10 @@ impl Queue {
             {
                 self.command(slot).stage = Stage::Fetching(buffer);
                 self.abandon(slot, out);
+                FetchDone::Continues
+            }
+            Stage::Fetching(buffer @ Buffer::Disk(..)) if self.command(slot).is_preempted => {
+                self.end_preempted(slot, Some(buffer), out);
                 FetchDone::Continues
             }
             Stage::Fetching(Buffer::Disk(_, buffer)) => {

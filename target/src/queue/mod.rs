@@ -12,6 +12,7 @@ mod command;
 mod flow;
 mod inflight;
 mod memory;
+mod preempt;
 mod token;
 
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
@@ -188,6 +189,7 @@ impl Queue {
         command.stage = Stage::Accepted;
         command.inflight = Some(Inflight::accept(slot, cid));
         command.capsule = Some(recv);
+        command.is_preempted = false;
         Some(slot)
     }
     /// A capsule that waited and can be accepted now.

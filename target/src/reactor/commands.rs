@@ -66,20 +66,51 @@ impl<F: Fabric> Reactor<F> {
     }
 
     fn start_io(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
+        match io.kind {
+            IoKind::Deallocate { .. } | IoKind::Reserve(_) => {
+                self.start_with_list(index, slot, sqe, io);
+            }
+            IoKind::Report => self.report_reservations(index, slot, sqe, io),
+            IoKind::Read
+            | IoKind::Write
+            | IoKind::Compare
+            | IoKind::Flush
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Nothing => {
+                let disk = &self.disks[io.disk.0 as usize];
+                self.queues[index].start_io(slot, io, disk, &mut self.actions);
+            }
+        }
+    }
+    /// A command whose data is for the target itself: out of the capsule, or over the network.
+    fn start_with_list(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
         let queue = &mut self.queues[index];
-        match (io.kind, io.data) {
-            (IoKind::Deallocate { .. }, DataPointer::Capsule { offset, bytes }) => {
-                queue.command(slot).io = io;
+        queue.command(slot).io = io;
+        match io.data {
+            DataPointer::Capsule { offset, bytes } => {
                 let recv = queue.command(slot).capsule.expect("capsule at hand");
                 self.fabric.settle_landed();
                 let data = queue.memory.capsule_data(recv, offset as usize, bytes as usize);
-                self.start_ranges(index, slot, sqe, data.bytes());
+                self.handle_list(index, slot, sqe, data.bytes());
             }
-            (IoKind::Deallocate { .. }, DataPointer::Keyed { .. }) => {
-                queue.command(slot).io = io;
-                self.fetch_control(index, slot, sqe, io.data);
-            }
-            _ => queue.start_io(slot, io, &self.disks[io.disk.0 as usize], &mut self.actions),
+            DataPointer::Keyed { .. } => self.fetch_control(index, slot, sqe, io.data),
+            DataPointer::None => self.fail(index, slot, sqe, Fault::data_length()),
+        }
+    }
+    /// That data is here.
+    fn handle_list(&mut self, index: u32, slot: u16, sqe: &Sqe, octets: &[u8]) {
+        match self.queues[index].command(slot).io.kind {
+            IoKind::Reserve(change) => self.start_reservation(index, slot, sqe, change, octets),
+            IoKind::Deallocate { .. } => self.start_ranges(index, slot, sqe, octets),
+            kind @ (IoKind::Nothing
+            | IoKind::Read
+            | IoKind::Write
+            | IoKind::Compare
+            | IoKind::Flush
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Report) => unreachable!("{kind:?} brings no list"),
         }
     }
     /// Dataset Management whose range descriptors are at hand.
@@ -174,10 +205,13 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         let sqe =
             queue.command(slot).sqe.take().expect("a fetch for the controller kept its command");
-        if matches!(queue.command(slot).io.kind, IoKind::Deallocate { .. }) {
-            self.start_ranges(index, slot, &sqe, octets);
-        } else {
+        let command = queue.command(slot);
+        if command.io.kind == IoKind::Nothing {
             self.execute_control(now, index, slot, &sqe, octets);
+        } else if command.is_preempted {
+            self.fail(index, slot, &sqe, Fault::plain(Status::ABORTED_PREEMPT));
+        } else {
+            self.handle_list(index, slot, &sqe, octets);
         }
     }
 

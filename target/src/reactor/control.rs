@@ -123,7 +123,7 @@ impl<F: Fabric> Reactor<F> {
         self.deliver_events();
     }
 
-    fn answer(&mut self, index: u32, slot: u16, sqe: &Sqe, outcome: Result<u64, Fault>) {
+    pub(super) fn answer(&mut self, index: u32, slot: u16, sqe: &Sqe, outcome: Result<u64, Fault>) {
         let queue = &mut self.queues[index];
         let invalidate = queue.command(slot).io.data.invalidate();
         match outcome {
@@ -135,7 +135,14 @@ impl<F: Fabric> Reactor<F> {
         }
     }
     /// Data of an admin command to the host, which described exactly as much memory.
-    fn send_reply(&mut self, index: u32, slot: u16, sqe: &Sqe, result: u64, reply: &[u8]) {
+    pub(super) fn send_reply(
+        &mut self,
+        index: u32,
+        slot: u16,
+        sqe: &Sqe,
+        result: u64,
+        reply: &[u8],
+    ) {
         let len = u32::try_from(reply.len()).unwrap_or(u32::MAX);
         let data = match io::map(&sqe.sgl(), Direction::ToHost, 0) {
             Ok(data) if data.bytes() == len => data,

@@ -30,8 +30,8 @@ impl<F: Fabric> Reactor<F> {
     /// Exports a disk as a namespace of subsystem `nqn`, as `nsid` or the first number that is
     /// free. `uri` is what its identifiers are derived from. Returns the namespace's number.
     ///
-    /// Errors: no such subsystem, number taken, a geometry that hosts cannot use, or a fabric
-    /// without room to register the disk's buffers.
+    /// Errors: no such subsystem, number taken, a geometry that hosts cannot use, reservations that
+    /// cannot be read, or a fabric without room to register the disk's buffers.
     pub fn add_namespace(
         &mut self,
         nqn: &str,
@@ -45,7 +45,9 @@ impl<F: Fabric> Reactor<F> {
         let disk = self.free_disks.last().copied().unwrap_or(end);
         let geometry = backend.geometry();
         let ids = NamespaceIds::derive(self.config.seed, uri);
-        self.subsystems[at].add(Namespace::new(nsid, disk, geometry, ids))?;
+        let reservations = self.load_reservations(ids.uuid)?;
+        let namespace = Namespace::new(nsid, disk, geometry, ids).with_reservations(reservations);
+        self.subsystems[at].add(namespace)?;
         if let Err(full) = self.attach_disk(disk, backend) {
             self.subsystems[at].remove(nsid);
             return Err(full);

@@ -17,6 +17,8 @@ mod exports;
 mod handle_hasher;
 mod namespaces;
 mod posts;
+mod preempt;
+mod reservations;
 mod sleep;
 
 pub use connections::ConnectionInfo;
@@ -28,11 +30,13 @@ use crate::config::Config;
 use crate::controller::Controller;
 use crate::disk::DiskInfo;
 use crate::queue::Queue;
+use crate::reservation::{NoStore, ReservationStore};
 use crate::slab::Slab;
 use crate::subsystem::{DiskIndex, Port, Subsystem};
 use disks::Disk;
 use handle_hasher::HandleHasher;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
+use preempt::Preempt;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::time::Instant;
@@ -65,6 +69,9 @@ pub struct Reactor<F: Fabric> {
     is_stopping: bool,
     /// No keep-alive timer ends before this. Traffic only moves deadlines away.
     keep_alive_check: Option<Instant>,
+    /// Acquires that wait for the commands of preempted hosts.
+    preempts: Vec<Preempt>,
+    reservation_store: Box<dyn ReservationStore>,
     /// Queues with work that the fabric had no room for.
     blocked: Vec<u32>,
     counters: Counters,
@@ -111,6 +118,8 @@ impl<F: Fabric> Reactor<F> {
             next_cntlid: 1,
             is_stopping: false,
             keep_alive_check: None,
+            preempts: Vec::new(),
+            reservation_store: Box::new(NoStore),
             blocked: Vec::new(),
             counters: Counters::default(),
             actions: Actions::new(),
@@ -141,6 +150,10 @@ impl<F: Fabric> Reactor<F> {
         did_work |= self.poll_disks(now);
         self.check_keep_alive(now);
         self.run_actions(now);
+        if !self.preempts.is_empty() {
+            self.poll_preempts();
+            self.run_actions(now);
+        }
         if !self.retiring.is_empty() {
             self.retire_disks();
         }

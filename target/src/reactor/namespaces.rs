@@ -16,7 +16,10 @@ use wire::nvme::{AdminOpcode, FeatureCmd, FeatureId, Sqe, Status};
 /// Set Features of a feature that belongs to a namespace, and so to the reactor.
 pub(super) fn names_namespace_feature(sqe: &Sqe) -> bool {
     sqe.admin_opcode() == Some(AdminOpcode::SetFeatures)
-        && FeatureCmd::decode(sqe).fid == FeatureId::WRITE_PROTECT
+        && matches!(
+            FeatureCmd::decode(sqe).fid,
+            FeatureId::WRITE_PROTECT | FeatureId::RESERVATION_PERSISTENCE
+        )
 }
 
 impl<F: Fabric> Reactor<F> {
@@ -95,8 +98,17 @@ impl<F: Fabric> Reactor<F> {
     ) -> Option<Result<u64, Fault>> {
         let world = self.world(at, &[]);
         let checked = self.controllers[at.controller].check_namespace_feature(sqe, &world);
-        let value = FeatureCmd::decode(sqe).value;
-        match checked.and_then(|nsid| self.protect(at, nsid, value)) {
+        let FeatureCmd { fid, value, .. } = FeatureCmd::decode(sqe);
+        let outcome = checked.and_then(|nsid| {
+            if fid == FeatureId::WRITE_PROTECT {
+                return self.protect(at, nsid, value);
+            }
+            let persists = value & 1 != 0;
+            self.change_reservations(at.subsystem, nsid, |reservations| {
+                reservations.set_persists(persists).map(|()| None)
+            })
+        });
+        match outcome {
             Ok(Some(disk)) => {
                 // What was acknowledged from a cache becomes durable before the host hears of it.
                 let io = Io { kind: IoKind::Flush, disk, ..Io::default() };

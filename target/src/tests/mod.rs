@@ -12,6 +12,7 @@ mod io;
 mod live;
 mod probe;
 mod random;
+mod reservations;
 mod scale;
 mod support;
 mod teardown;
