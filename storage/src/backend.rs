@@ -56,6 +56,9 @@ pub enum Purpose {
     StagedWrite,
     /// Data to compare with these blocks; never their own memory.
     Compare,
+    /// Twice the octets of these blocks (together at most `max_transfer_bytes`): what to compare
+    /// with them, then what to write to them; never their own memory.
+    CompareAndWrite,
 }
 
 /// What to do. Ranges are inside the geometry (the submitter checked).
@@ -70,6 +73,10 @@ pub enum Op {
     Write(BlockRange, Durability),
     /// The prepared buffer = blocks? Spends the buffer. `DiskStatus::CompareFailed` if not.
     Compare(BlockRange),
+    /// The first half of the prepared buffer = blocks? Then its second half → blocks, before anybody
+    /// else reads or writes them. Spends the buffer. `DiskStatus::CompareFailed` if they differ, and
+    /// then nothing changed.
+    CompareAndWrite(BlockRange, Durability),
     /// Everything acknowledged so far becomes durable.
     Flush,
     /// Blocks become zeroes; `deallocate`: their space may be freed.
@@ -94,7 +101,7 @@ pub struct Request {
     pub tag: Tag,
     /// What.
     pub op: Op,
-    /// The prepared buffer, for `Write` and `Compare`; `None` for others.
+    /// The prepared buffer, for `Write`, `Compare` and `CompareAndWrite`; `None` for others.
     pub buffer: Option<DmaBuf>,
 }
 

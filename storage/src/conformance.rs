@@ -35,6 +35,7 @@ pub fn check(make: &dyn Fn() -> Box<dyn Backend>, keeps: Keeps) {
         for seed in 0..4 {
             values::behaves_like_an_array(&mut Rig::new(make()), seed);
         }
+        overlap::compare_and_write_is_one_step(&mut Rig::new(make()));
         for seed in 0..4 {
             overlap::no_block_is_torn(&mut Rig::new(make()), seed);
         }

@@ -31,6 +31,10 @@ impl Needs {
     pub(crate) const FLUSH: Needs = Needs(1 << 3);
     /// To see or change reservations.
     pub(crate) const RESERVE: Needs = Needs(1 << 4);
+    /// Both.
+    pub(crate) const fn and(self, other: Needs) -> Needs {
+        Needs(self.0 | other.0)
+    }
 }
 
 /// The namespace exists for this controller.

@@ -21,8 +21,14 @@ const CMIC_CONTROLLERS: u8 = 1 << 1;
 const CMIC_ANA: u8 = 1 << 3;
 /// 128-bit host identifiers; any command keeps a controller alive.
 const CTRATT: u32 = 1 | 1 << 6;
-/// Compare, Dataset Management, Write Zeroes, Select, Reservations, Timestamp, Verify.
-const ONCS: u16 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7;
+/// Compare, Dataset Management, Write Zeroes, Select, Reservations, Timestamp, Verify, Copy.
+const ONCS: u16 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8;
+/// Compare and Write.
+const FUSES: u16 = 1;
+/// Blocks of 4 KiB that Compare and Write takes at least, zero-based; namespaces say it exactly.
+const ACWU: u16 = 15;
+/// Source ranges of Copy: format 0h.
+const CDFS: u16 = 1;
 /// SMART per namespace, effects, offsets and long lengths, list of pages.
 const LPA: u8 = 1 | 1 << 1 | 1 << 2 | 1 << 5;
 /// A namespace can be write-protected, and freed again.
@@ -148,6 +154,9 @@ impl Controller {
             .set_nn(NSID_MAX)
             .set_mnan(NSID_MAX)
             .set_oncs(ONCS)
+            .set_fuses(FUSES)
+            .set_acwu(ACWU)
+            .set_cdfs(CDFS)
             .set_nwpc(NWPC)
             .set_vwc(u8::from(world.subsystem.has_write_cache()))
             .set_in_capsule_bytes(CAPSULE_DATA_BYTES)

@@ -6,6 +6,7 @@
 use super::identify::CSI_NVM;
 use super::{Controller, World};
 use crate::fault::{Fault, field};
+use crate::io::{COPY_RANGES_MAX, copy_blocks_max, fused_bytes_max};
 use crate::subsystem::{NSID_MAX, Namespace};
 use wire::nvme::identify::{
     DescriptorList, IDENTIFY_LEN, IdentifyNamespace, IndependentNamespace, LbaFormat,
@@ -15,6 +16,8 @@ use wire::nvme::{Nsid, Status};
 
 /// Several controllers may use a namespace (NMIC).
 const SHARED: u8 = 1;
+/// The atomic units of the namespace hold, not the controller's (NSFEAT).
+const OWN_ATOMICITY: u8 = 1 << 1;
 /// It is write-protected (NSATTR).
 const PROTECTED: u8 = 1;
 
@@ -128,6 +131,12 @@ fn namespace_structure(namespace: &Namespace) -> Structure {
         .set_nuse(geometry.block_count)
         .set_nmic(SHARED)
         .set_rescap(namespace.reservations.capabilities())
+        // Its own atomic units are told (NSFEAT), which is Compare and Write's.
+        .set_nsfeat(OWN_ATOMICITY)
+        .set_nacwu(u16::try_from(fused_bytes_max(geometry) / geometry.block_bytes - 1).unwrap_or(0))
+        .set_mssrl(copy_blocks_max(geometry))
+        .set_mcl(copy_blocks_max(geometry).into())
+        .set_msrc(u8::try_from(COPY_RANGES_MAX - 1).unwrap_or(u8::MAX))
         .set_anagrpid(namespace.ana_group)
         .set_nsattr(attributes(namespace))
         .set_nguid(namespace.ids.nguid)

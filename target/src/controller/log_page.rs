@@ -197,7 +197,9 @@ fn effects_page() -> Vec<u8> {
     ] {
         page.set_io(opcode.octet(), Effects::SUPPORTED);
     }
-    for opcode in [IoOpcode::Write, IoOpcode::WriteZeroes, IoOpcode::DatasetManagement] {
+    for opcode in
+        [IoOpcode::Write, IoOpcode::WriteZeroes, IoOpcode::DatasetManagement, IoOpcode::Copy]
+    {
         page.set_io(opcode.octet(), Effects::SUPPORTED.with(Effects::CHANGES_DATA));
     }
     page.as_octets().to_vec()

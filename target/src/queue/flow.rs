@@ -64,7 +64,11 @@ impl Queue {
                 Op::WriteZeroes { range: io.range, deallocate, durability: io.durability }
             }
             IoKind::Verify => Op::Verify(io.range),
-            IoKind::Reserve(_) | IoKind::Report => unreachable!("{:?} needs no disk", io.kind),
+            IoKind::Reserve(_)
+            | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite => unreachable!("{:?} starts elsewhere", io.kind),
         };
         let prepares = matches!(op, Op::Prepare(..));
         self.submit(slot, op, None, out);
@@ -73,7 +77,7 @@ impl Queue {
         }
     }
 
-    fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
+    pub(super) fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
         let tag = disk_tag(self.index, slot);
         let command = self.command(slot);
         command.stage = Stage::AtDisk;
@@ -114,6 +118,12 @@ impl Queue {
             return finished;
         }
         match (io.kind, of_disk(status), done.buffer) {
+            (IoKind::Copy { .. }, _, buffer) => {
+                self.handle_copy_done(slot, Done { buffer, ..done }, out)
+            }
+            (IoKind::FusedWrite, _, buffer) => {
+                self.handle_fused_done(slot, Done { buffer, ..done }, was_preparing, out)
+            }
             (_, Some(fault), buffer) => {
                 self.finish(slot, Some(fault), buffer, out);
                 finished
@@ -185,6 +195,9 @@ impl Queue {
             | IoKind::Verify
             | IoKind::Reserve(_)
             | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite
             | IoKind::Deallocate { .. } => Op::Write(io.range, io.durability),
         };
         match landed {
@@ -308,7 +321,7 @@ impl Queue {
     }
 
     /// Answers an I/O command.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         slot: u16,
         fault: Option<Fault>,

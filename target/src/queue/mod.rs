@@ -9,14 +9,18 @@
 //! its [`Stage`].
 
 mod command;
+mod copy;
 mod flow;
+mod fused;
 mod inflight;
 mod memory;
 mod preempt;
 mod token;
 
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
+pub(crate) use copy::{CopyPlan, Extra};
 pub(crate) use flow::{DiskDone, FetchDone};
+pub(crate) use fused::{FusedHalf, PARTNER_FAILED, PARTNER_MISSING, Pending};
 pub(crate) use inflight::Inflight;
 pub(crate) use memory::{CAPSULE_DATA_BYTES, QueueMemory, SQE_BYTES};
 pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
@@ -99,6 +103,11 @@ pub(crate) struct Queue {
     reads_max: u16,
     reads_outstanding: u16,
     read_queue: VecDeque<u16>,
+    /// What the next command may be half of.
+    pub(crate) fused: Pending,
+    /// The Copy that is being executed, and those that wait for it.
+    copying: Option<u16>,
+    copies_waiting: VecDeque<u16>,
     /// The response after which the connection ends (Disconnect).
     last_slot: Option<u16>,
 }
@@ -140,6 +149,9 @@ impl Queue {
             reads_max: 1,
             reads_outstanding: 0,
             read_queue: VecDeque::with_capacity(usize::from(slots)),
+            fused: Pending::None,
+            copying: None,
+            copies_waiting: VecDeque::new(),
             last_slot: None,
         }
     }
@@ -243,6 +255,7 @@ impl Queue {
             inflight.abandon();
         }
         command.capsule = None;
+        command.extra = None;
         match std::mem::take(&mut command.stage) {
             Stage::ReadQueued(buffer)
             | Stage::Fetching(buffer)
@@ -289,6 +302,9 @@ impl Queue {
         self.blocked.clear();
         self.waiting.clear();
         self.read_queue.clear();
+        self.fused = Pending::None;
+        self.copying = None;
+        self.copies_waiting.clear();
         for slot in 0..slots_of(&self.commands) {
             match self.command(slot).stage {
                 Stage::Free | Stage::Preparing | Stage::AtDisk => {}

@@ -5,8 +5,8 @@ use crate::controller::FailedCommand;
 use crate::fault::{Fault, field};
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
 use crate::queue::{
-    Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag,
-    parse_token,
+    Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, Pending, QueueState, SQE_BYTES, WorkKind,
+    parse_tag, parse_token,
 };
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;
@@ -37,11 +37,15 @@ impl<F: Fabric> Reactor<F> {
         let Some(slot) = queue.handle_capsule(recv, len, sqe.cid().0) else { return };
         let capsule_bytes = (len - 64).min(CAPSULE_DATA_BYTES);
         let at = queue.attachment;
+        let qid = queue.qid;
+        if queue.fused != Pending::None && sqe.fuse() != 2 {
+            self.drop_fused(index);
+        }
         if let Some(at) = at {
             self.controllers[at.controller].handle_traffic(now);
         }
         match at {
-            Some(at) if queue.qid != 0 && sqe.io_opcode() != Some(IoOpcode::Fabrics) => {
+            Some(at) if qid != 0 && sqe.io_opcode() != Some(IoOpcode::Fabrics) => {
                 let limits = Limits {
                     max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
                     capsule_bytes,
@@ -52,6 +56,7 @@ impl<F: Fabric> Reactor<F> {
                 let ready = controller.check_ready();
                 let io = ready.and_then(|()| io::plan(&sqe, subsystem, controller.gates(), limits));
                 match io {
+                    planned if sqe.fuse() != 0 => self.accept_fused(index, slot, &sqe, planned),
                     Ok(io) => self.start_io(index, slot, &sqe, io),
                     Err(fault) => self.fail(index, slot, &sqe, fault),
                 }
@@ -67,7 +72,11 @@ impl<F: Fabric> Reactor<F> {
 
     fn start_io(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
         match io.kind {
-            IoKind::Deallocate { .. } | IoKind::Reserve(_) => {
+            IoKind::Deallocate { .. }
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite
+            | IoKind::Reserve(_) => {
                 self.start_with_list(index, slot, sqe, io);
             }
             IoKind::Report => self.report_reservations(index, slot, sqe, io),
@@ -84,7 +93,7 @@ impl<F: Fabric> Reactor<F> {
         }
     }
     /// A command whose data is for the target itself: out of the capsule, or over the network.
-    fn start_with_list(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
+    pub(super) fn start_with_list(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
         let queue = &mut self.queues[index];
         queue.command(slot).io = io;
         match io.data {
@@ -103,6 +112,10 @@ impl<F: Fabric> Reactor<F> {
         match self.queues[index].command(slot).io.kind {
             IoKind::Reserve(change) => self.start_reservation(index, slot, sqe, change, octets),
             IoKind::Deallocate { .. } => self.start_ranges(index, slot, sqe, octets),
+            IoKind::Copy { .. } => self.start_copy(index, slot, sqe, octets),
+            IoKind::FusedCompare | IoKind::FusedWrite => {
+                self.queues[index].handle_half(slot, octets, &mut self.actions);
+            }
             kind @ (IoKind::Nothing
             | IoKind::Read
             | IoKind::Write
@@ -111,6 +124,19 @@ impl<F: Fabric> Reactor<F> {
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
             | IoKind::Report) => unreachable!("{kind:?} brings no list"),
+        }
+    }
+    /// Copy whose source ranges are at hand.
+    fn start_copy(&mut self, index: u32, slot: u16, sqe: &Sqe, octets: &[u8]) {
+        let queue = &mut self.queues[index];
+        let Some(at) = queue.attachment else { return };
+        let io = queue.command(slot).io;
+        let namespace = self.namespace_of(at, &io);
+        let plan =
+            namespace.and_then(|namespace| io::parse_copy(octets, io.range.start, namespace));
+        match plan {
+            Ok(plan) => self.queues[index].start_copy(slot, plan, &mut self.actions),
+            Err(fault) => self.fail(index, slot, sqe, fault),
         }
     }
     /// Dataset Management whose range descriptors are at hand.
@@ -209,7 +235,7 @@ impl<F: Fabric> Reactor<F> {
         if command.io.kind == IoKind::Nothing {
             self.execute_control(now, index, slot, &sqe, octets);
         } else if command.is_preempted {
-            self.fail(index, slot, &sqe, Fault::plain(Status::ABORTED_PREEMPT));
+            queue.end_preempted(slot, None, &mut self.actions);
         } else {
             self.handle_list(index, slot, &sqe, octets);
         }

@@ -14,6 +14,7 @@ mod control;
 mod counters;
 mod disks;
 mod exports;
+mod fused;
 mod handle_hasher;
 mod namespaces;
 mod posts;

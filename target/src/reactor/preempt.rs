@@ -48,8 +48,7 @@ impl<F: Fabric> Reactor<F> {
             }
             for place in controller.queues() {
                 let Some(queue) = self.queues.get_mut(place) else { continue };
-                let ended = queue.abort_namespace(nsid, &mut victims, &mut self.actions);
-                self.counters.preempted_commands += ended;
+                queue.abort_namespace(nsid, &mut victims, &mut self.actions);
             }
         }
         if victims.is_empty() {

@@ -175,7 +175,7 @@ fn pages_are_listed_and_cut() {
     let effects = log(&mut host, &mut world, LogId::Effects, 0, 4096);
     let decoded = CommandEffects::decode(&effects).unwrap();
     assert!(decoded.io(IoOpcode::Read.octet()).is_supported());
-    assert!(!decoded.io(IoOpcode::Copy.octet()).is_supported());
+    assert!(!decoded.io(IoOpcode::WriteUncorrectable.octet()).is_supported());
     let longer = log(&mut host, &mut world, LogId::SupportedPages, 0, 2048);
     assert!(longer[1024..].iter().all(|octet| *octet == 0));
     let cut = |offset, host: &mut Host, world: &mut World| {
