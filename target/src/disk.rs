@@ -60,10 +60,20 @@ impl DiskInfo {
                 stats.write_commands += 1;
                 stats.written_bytes += u64::from(bytes);
             }
+            IoKind::FusedWrite => {
+                stats.read_commands += 1;
+                stats.read_bytes += u64::from(bytes);
+                stats.write_commands += 1;
+                stats.written_bytes += u64::from(bytes);
+            }
             IoKind::Nothing
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
             | IoKind::Flush
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
             | IoKind::Deallocate { .. } => {}
         }
     }

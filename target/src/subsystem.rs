@@ -2,7 +2,10 @@
 //!
 //! Source: NVMe Base 2.0, "NVM Subsystem"; NVMe over Fabrics, "Discovery Service".
 
+use crate::access::{AnaGroups, HostList};
+use crate::disk::DiskStats;
 use crate::identity::{self, NamespaceIds};
+use crate::reservation::Reservations;
 use storage::Geometry;
 use wire::fabrics::{Nqn, NqnError, TransportKind};
 
@@ -24,6 +27,56 @@ pub struct Namespace {
     pub geometry: Geometry,
     /// Names that outlive a restart.
     pub ids: NamespaceIds,
+    /// Group for asymmetric access, from 1.
+    pub ana_group: u32,
+    /// Hosts for which it exists.
+    pub hosts: HostList,
+    /// Who protects it from writes.
+    pub protection: Protection,
+    /// Who holds what of it.
+    pub(crate) reservations: Reservations,
+}
+
+/// Whether, and by whose word, a namespace is write-protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Protection {
+    /// It can be written.
+    #[default]
+    None,
+    /// A host protected it (feature 84h), and a host may end that.
+    ByHost,
+    /// The operator exported it read-only: no host can change that.
+    ByOperator,
+}
+
+impl Namespace {
+    /// A namespace for all hosts, in group 1, writable.
+    pub(crate) fn new(
+        nsid: u32,
+        disk: DiskIndex,
+        geometry: Geometry,
+        ids: NamespaceIds,
+    ) -> Namespace {
+        Namespace {
+            nsid,
+            disk,
+            geometry,
+            ids,
+            ana_group: 1,
+            hosts: HostList::Any,
+            protection: Protection::None,
+            reservations: Reservations::default(),
+        }
+    }
+    /// The same with these reservations.
+    pub(crate) fn with_reservations(self, reservations: Reservations) -> Namespace {
+        Namespace { reservations, ..self }
+    }
+    /// Commands that change blocks are refused.
+    #[must_use]
+    pub fn is_write_protected(&self) -> bool {
+        self.protection != Protection::None
+    }
 }
 
 /// A collection of namespaces behind one name.
@@ -35,6 +88,10 @@ pub struct Subsystem {
     /// What the weakest disk takes at once. Kept, because every command asks.
     disk_transfer_bytes: u32,
     is_discovery: bool,
+    hosts: HostList,
+    ana: AnaGroups,
+    /// What disks of namespaces did that were removed.
+    retired: DiskStats,
 }
 
 /// Model number that every subsystem reports.
@@ -58,6 +115,18 @@ pub enum ExportError {
     /// The fabric has no room to register the disk's buffers.
     #[error("the disk's buffers cannot be registered: {0}")]
     Register(#[from] memory::RegistryFull),
+    /// No namespace of that number in the subsystem.
+    #[error("no namespace {0}")]
+    NoSuchNamespace(u32),
+    /// Groups for asymmetric access go from 1 to 128.
+    #[error("group {0} is not in 1..=128")]
+    BadGroup(u32),
+    /// What was kept of a namespace's reservations cannot be read.
+    #[error("the namespace's reservations cannot be restored: {0}")]
+    Reservations(String),
+    /// The disk cannot have that size.
+    #[error("the disk cannot be resized: {0}")]
+    Resize(String),
     /// No subsystem of that name here.
     #[error("no subsystem {0:?}")]
     NoSuchSubsystem(String),
@@ -81,6 +150,9 @@ impl Subsystem {
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
             is_discovery: false,
+            hosts: HostList::Any,
+            ana: AnaGroups::default(),
+            retired: DiskStats::default(),
         })
     }
     /// The discovery service as a subsystem.
@@ -91,6 +163,9 @@ impl Subsystem {
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
             is_discovery: true,
+            hosts: HostList::Any,
+            ana: AnaGroups::default(),
+            retired: DiskStats::default(),
         }
     }
     /// NVMe qualified name.
@@ -141,10 +216,43 @@ impl Subsystem {
             Ok(_) | Err(_) => Err(ExportError::BadNsid(nsid)),
         }
     }
+    /// The namespace `nsid`, to be changed.
+    pub(crate) fn namespace_mut(&mut self, nsid: u32) -> Option<&mut Namespace> {
+        let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid);
+        self.namespaces.get_mut(at.ok()?)
+    }
     /// Takes a namespace out again.
-    pub(crate) fn remove(&mut self, nsid: u32) {
-        self.namespaces.retain(|namespace| namespace.nsid != nsid);
+    pub(crate) fn remove(&mut self, nsid: u32) -> Option<Namespace> {
+        let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid).ok()?;
+        let namespace = self.namespaces.remove(at);
         self.note_weakest_disk();
+        Some(namespace)
+    }
+    /// What namespaces did that are no more.
+    pub(crate) fn retired(&self) -> DiskStats {
+        self.retired
+    }
+    /// A namespace whose disk did this was removed.
+    pub(crate) fn note_retired(&mut self, stats: DiskStats) {
+        self.retired = self.retired.plus(stats);
+    }
+    /// Hosts that may connect.
+    #[must_use]
+    pub fn hosts(&self) -> &HostList {
+        &self.hosts
+    }
+    /// Says which hosts may connect.
+    pub(crate) fn set_hosts(&mut self, hosts: HostList) {
+        self.hosts = hosts;
+    }
+    /// How well its groups are reached.
+    #[must_use]
+    pub fn ana(&self) -> &AnaGroups {
+        &self.ana
+    }
+    /// How well its groups are reached, to be changed.
+    pub(crate) fn ana_mut(&mut self) -> &mut AnaGroups {
+        &mut self.ana
     }
     /// The smallest identifier that is not taken.
     #[must_use]

@@ -20,9 +20,11 @@ const PROVIDER_ANY: u8 = 1;
 /// RDMA connection management: the RDMA CM.
 const RDMA_CM: u8 = 1;
 
-/// The whole page.
-pub(super) fn log_page(world: &World<'_>) -> Vec<u8> {
-    let at_port = |port| world.subsystems.iter().map(move |subsystem| (port, subsystem));
+/// The whole page, with the subsystems that `host_nqn` may use.
+pub(super) fn log_page(world: &World<'_>, host_nqn: &str) -> Vec<u8> {
+    let allowed = |subsystem: &&Subsystem| subsystem.hosts().admits(host_nqn);
+    let at_port =
+        |port| world.subsystems.iter().filter(allowed).map(move |subsystem| (port, subsystem));
     let pairs = world.ports.iter().flat_map(at_port);
     let entries: Vec<DiscoveryEntry> =
         pairs.filter_map(|(port, subsystem)| entry(port, subsystem)).collect();

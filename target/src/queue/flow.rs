@@ -64,6 +64,11 @@ impl Queue {
                 Op::WriteZeroes { range: io.range, deallocate, durability: io.durability }
             }
             IoKind::Verify => Op::Verify(io.range),
+            IoKind::Reserve(_)
+            | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite => unreachable!("{:?} starts elsewhere", io.kind),
         };
         let prepares = matches!(op, Op::Prepare(..));
         self.submit(slot, op, None, out);
@@ -72,7 +77,7 @@ impl Queue {
         }
     }
 
-    fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
+    pub(super) fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
         let tag = disk_tag(self.index, slot);
         let command = self.command(slot);
         command.stage = Stage::AtDisk;
@@ -107,7 +112,18 @@ impl Queue {
             self.abandon(slot, out);
             return finished;
         }
+        if was_preparing && self.command(slot).is_preempted {
+            let buffer = done.buffer.map(|buffer| Buffer::Disk(io.disk, buffer));
+            self.end_preempted(slot, buffer, out);
+            return finished;
+        }
         match (io.kind, of_disk(status), done.buffer) {
+            (IoKind::Copy { .. }, _, buffer) => {
+                self.handle_copy_done(slot, Done { buffer, ..done }, out)
+            }
+            (IoKind::FusedWrite, _, buffer) => {
+                self.handle_fused_done(slot, Done { buffer, ..done }, was_preparing, out)
+            }
             (_, Some(fault), buffer) => {
                 self.finish(slot, Some(fault), buffer, out);
                 finished
@@ -177,6 +193,11 @@ impl Queue {
             | IoKind::Flush
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite
             | IoKind::Deallocate { .. } => Op::Write(io.range, io.durability),
         };
         match landed {
@@ -228,6 +249,10 @@ impl Queue {
             {
                 self.command(slot).stage = Stage::Fetching(buffer);
                 self.abandon(slot, out);
+                FetchDone::Continues
+            }
+            Stage::Fetching(buffer @ Buffer::Disk(..)) if self.command(slot).is_preempted => {
+                self.end_preempted(slot, Some(buffer), out);
                 FetchDone::Continues
             }
             Stage::Fetching(Buffer::Disk(_, buffer)) => {
@@ -296,7 +321,7 @@ impl Queue {
     }
 
     /// Answers an I/O command.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         slot: u16,
         fault: Option<Fault>,

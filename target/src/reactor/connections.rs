@@ -126,8 +126,9 @@ impl<F: Fabric> Reactor<F> {
     /// What a connection brought, or that it ended.
     pub(super) fn handle_event(&mut self, now: Instant, event: FabricEvent) {
         match event {
-            FabricEvent::ConnectRequest { qp, from, private, read_depth, .. } => {
+            FabricEvent::ConnectRequest { qp, from, port, private, read_depth } => {
                 self.handle_connect_request(now, qp, from, &private, read_depth);
+                self.note_local_port(qp, port);
             }
             FabricEvent::Recv { qp, token, len, .. } => {
                 self.handle_receive(now, qp, token, len);

@@ -30,8 +30,8 @@ impl<F: Fabric> Reactor<F> {
     /// Exports a disk as a namespace of subsystem `nqn`, as `nsid` or the first number that is
     /// free. `uri` is what its identifiers are derived from. Returns the namespace's number.
     ///
-    /// Errors: no such subsystem, number taken, a geometry that hosts cannot use, or a fabric
-    /// without room to register the disk's buffers.
+    /// Errors: no such subsystem, number taken, a geometry that hosts cannot use, reservations that
+    /// cannot be read, or a fabric without room to register the disk's buffers.
     pub fn add_namespace(
         &mut self,
         nqn: &str,
@@ -39,23 +39,21 @@ impl<F: Fabric> Reactor<F> {
         uri: &str,
         backend: Box<dyn Backend>,
     ) -> Result<u32, ExportError> {
-        let at = self.subsystem_index(nqn).filter(|at| !self.subsystems[*at].is_discovery());
-        let at = at.ok_or_else(|| ExportError::NoSuchSubsystem(nqn.to_owned()))?;
+        let at = self.export_index(nqn)?;
         let nsid = nsid.unwrap_or_else(|| self.subsystems[at].free_nsid());
-        let disk = DiskIndex(u32::try_from(self.disks.len()).unwrap_or(u32::MAX));
+        let end = DiskIndex(u32::try_from(self.disks.len()).unwrap_or(u32::MAX));
+        let disk = self.free_disks.last().copied().unwrap_or(end);
         let geometry = backend.geometry();
         let ids = NamespaceIds::derive(self.config.seed, uri);
-        self.subsystems[at].add(Namespace { nsid, disk, geometry, ids })?;
-        if let Err(full) = self.attach_disk(backend) {
+        let reservations = self.load_reservations(ids.uuid)?;
+        let namespace = Namespace::new(nsid, disk, geometry, ids).with_reservations(reservations);
+        self.subsystems[at].add(namespace)?;
+        if let Err(full) = self.attach_disk(disk, backend) {
             self.subsystems[at].remove(nsid);
             return Err(full);
         }
-        for (_, controller) in self.controllers.iter_mut() {
-            if controller.subsystem == at {
-                controller.handle_namespace_change(nsid);
-            }
-        }
-        self.deliver_events();
+        self.subsystems[at].ana_mut().note_members(1);
+        self.refresh_access(at);
         Ok(nsid)
     }
     /// What a disk did. Panics if there is none.
@@ -70,25 +68,42 @@ impl<F: Fabric> Reactor<F> {
     }
 
     /// Registers the disk's regions, for data that lands in them and leaves from them.
-    fn attach_disk(&mut self, backend: Box<dyn Backend>) -> Result<(), ExportError> {
-        let register = |region| self.fabric.register(region, Access::LOCAL_WRITE);
-        let keys = backend.regions().iter().map(register).map(|mr| mr.map(|mr| mr.lkey));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    fn attach_disk(&mut self, at: DiskIndex, backend: Box<dyn Backend>) -> Result<(), ExportError> {
+        let mut regions = Vec::new();
+        for region in backend.regions() {
+            match self.fabric.register(region, Access::LOCAL_WRITE) {
+                Ok(mr) => regions.push(mr),
+                Err(full) => {
+                    regions.iter().for_each(|mr| self.fabric.deregister(mr));
+                    return Err(full.into());
+                }
+            }
+        }
         let geometry = backend.geometry();
-        self.disks.push(DiskInfo {
+        let info = DiskInfo {
             geometry,
-            keys,
+            keys: regions.iter().map(|mr| mr.lkey).collect(),
             direct_writes: self.config.may_write_directly(geometry.block_bytes),
             stats: DiskStats::default(),
-        });
-        self.backends.push(Disk::new(backend));
+        };
+        let disk = Disk::new(backend, regions);
+        match self.free_disks.pop_if(|free| *free == at) {
+            Some(_) => {
+                self.disks[at.0 as usize] = info;
+                self.backends[at.0 as usize] = disk;
+            }
+            None => {
+                self.disks.push(info);
+                self.backends.push(disk);
+            }
+        }
         Ok(())
     }
     pub(super) fn subsystem_index(&self, nqn: &str) -> Option<usize> {
         self.subsystems.iter().position(|subsystem| subsystem.nqn() == nqn)
     }
     /// The discovery log changed.
-    fn tell_discovery(&mut self) {
+    pub(super) fn tell_discovery(&mut self) {
         self.generation += 1;
         for (_, controller) in self.controllers.iter_mut() {
             controller.handle_event(AsyncEvent::DISCOVERY_CHANGED);

@@ -19,7 +19,7 @@ fn outcome(host: &mut Host, world: &mut World, sqe: Sqe) -> Result<u32, Status> 
 }
 
 /// The octets of a log page.
-fn log(host: &mut Host, world: &mut World, page: LogId, nsid: u32, len: u32) -> Vec<u8> {
+pub(super) fn log(host: &mut Host, world: &mut World, page: LogId, nsid: u32, len: u32) -> Vec<u8> {
     let dwords = ZeroBased::<u32>::from_count(u64::from(len) / 4).unwrap();
     let command = GetLogPageCmd { lid: page.octet(), dwords, ..GetLogPageCmd::default() };
     let sqe = host.with_answer(command.command(Cid(0), Nsid(nsid)), len);
@@ -45,7 +45,31 @@ fn features_are_set_and_read() {
     assert_eq!(set(h, w, FeatureId::ASYNC_EVENT, 1 << 8), Ok(0));
     assert_eq!(get(h, w, FeatureId::ASYNC_EVENT), Ok(1 << 8));
     assert_eq!(set(h, w, FeatureId::ASYNC_EVENT, 1 << 9), bad);
-    assert_eq!(get(h, w, FeatureId::ARBITRATION), bad);
+    assert_eq!(get(h, w, FeatureId::LBA_RANGE_TYPE), bad);
+    for (fid, default, value) in [
+        (FeatureId::ARBITRATION, 7, 3),
+        (FeatureId::ERROR_RECOVERY, 0, 50),
+        (FeatureId::WRITE_ATOMICITY, 0, 1),
+        (FeatureId::TEMPERATURE_THRESHOLD, 0xffff, 350),
+    ] {
+        assert_eq!(get(h, w, fid), Ok(default), "{fid:?}");
+        assert_eq!(set(h, w, fid, value), Ok(0), "{fid:?}");
+        assert_eq!(get(h, w, fid), Ok(value), "{fid:?}");
+    }
+    for (fid, value) in [
+        (FeatureId::POWER_MANAGEMENT, 1),
+        (FeatureId::ERROR_RECOVERY, 1 << 16),
+        (FeatureId::TEMPERATURE_THRESHOLD, 1 << 16),
+        (FeatureId::TEMPERATURE_THRESHOLD, 2 << 20),
+    ] {
+        assert_eq!(set(h, w, fid, value), bad, "{fid:?} {value:#x}");
+    }
+    let rejected = Status::COMMAND_SET_REJECTED.do_not_retry().with_more();
+    assert_eq!(set(h, w, FeatureId::COMMAND_SET_PROFILE, 1), Err(rejected));
+    assert_eq!(set(h, w, FeatureId::COMMAND_SET_PROFILE, 0), Ok(0));
+    let of_one = FeatureCmd::set(FeatureId::ARBITRATION, 1, Cid(0), Nsid(1));
+    let not_of_one = Status::FEATURE_NOT_NAMESPACE.do_not_retry().with_more();
+    assert_eq!(outcome(h, w, of_one), Err(not_of_one));
     assert_eq!(get(h, w, FeatureId::VOLATILE_WRITE_CACHE), bad, "memory has no cache");
     let mut defaults = FeatureCmd::get(FeatureId::ASYNC_EVENT, Cid(0), Nsid(0));
     defaults.set_cdw10(defaults.cdw10() | 1 << 8);
@@ -151,7 +175,7 @@ fn pages_are_listed_and_cut() {
     let effects = log(&mut host, &mut world, LogId::Effects, 0, 4096);
     let decoded = CommandEffects::decode(&effects).unwrap();
     assert!(decoded.io(IoOpcode::Read.octet()).is_supported());
-    assert!(!decoded.io(IoOpcode::Copy.octet()).is_supported());
+    assert!(!decoded.io(IoOpcode::WriteUncorrectable.octet()).is_supported());
     let longer = log(&mut host, &mut world, LogId::SupportedPages, 0, 2048);
     assert!(longer[1024..].iter().all(|octet| *octet == 0));
     let cut = |offset, host: &mut Host, world: &mut World| {

@@ -1,16 +1,22 @@
 //! The whole target over the loopback fabric, driven by a small host that can misbehave.
 
+mod access;
 mod admin;
 mod bad_input;
 mod connect;
+mod copy;
 mod discovery;
 mod events;
+mod fused;
 mod host;
 mod identify;
 mod io;
+mod live;
 mod probe;
 mod random;
+mod reservations;
 mod scale;
+mod support;
 mod teardown;
 mod watched;
 
