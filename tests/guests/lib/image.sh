@@ -39,7 +39,7 @@ fetch_kernel() {
 copy_program() {
     local path library
     path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "$1") || fail "$1 is not installed: cargo xtask setup"
-    install -D "$(readlink -f "$path")" "$2/bin/$1"
+    install -D "$(readlink -f "$path")" "$2/usr/bin/$1"
     ldd "$path" 2> /dev/null | grep -o '/[^ ]*' | while read -r library; do
         [ -e "$2$library" ] || install -D "$(readlink -f "$library")" "$2$library"
     done

@@ -1,6 +1,10 @@
 # Helpers of the scripts that run in a guest.
 set -eu
 
+# The shell's own versions of these know less.
+blkdiscard() { /usr/bin/blkdiscard "$@"; }
+fstrim() { /usr/bin/fstrim "$@"; }
+
 fail() {
     echo "FAILED: $*"
     exit 1
