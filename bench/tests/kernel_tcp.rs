@@ -42,6 +42,7 @@ fn options() -> HostOptions {
         hostid: [10; 16],
         io_queues: 1,
         queue_depth: 32,
+        keys: None,
         timers: Timers::default(),
     }
 }

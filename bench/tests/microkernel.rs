@@ -87,6 +87,7 @@ fn blocks_survive_two_engines() {
             hostid: [9; 16],
             io_queues: 1,
             queue_depth: 32,
+            keys: None,
             timers: Timers::default(),
         };
         let waiter = Waiter::new(PollMode::Adaptive);

@@ -12,6 +12,7 @@ use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use wire::fabrics::Nqn;
 
 /// How to connect.
@@ -54,6 +55,7 @@ pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, Ses
         hostid,
         io_queues,
         queue_depth: settings.queue_depth,
+        keys: spec.keys().map(Arc::new),
         timers: settings.timers,
     };
     Session::connect(fabric, options, Waiter::new(settings.poll))

@@ -18,6 +18,7 @@ pub mod udp;
 pub mod wait;
 
 pub use asynchronous::AsyncNamespace;
+pub use auth::{HostAuthError, HostKeys, Secret};
 pub use contract::Timers;
 pub use host::{Completion, ControllerInfo, Host, HostError, HostOptions, HostState};
 pub use io::{BadIo, IoOp, NamespaceInfo};

@@ -2,8 +2,10 @@
 //!
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
 //! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
-//! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`.
+//! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`. With authentication:
+//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`.
 
+use auth::{HostKeys, Secret};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -64,6 +66,10 @@ pub struct TargetSpec {
     pub header_digest: bool,
     /// Ask for digests of data (TCP).
     pub data_digest: bool,
+    /// What this host proves.
+    pub dhchap_secret: Option<Secret>,
+    /// What the controller must prove; never without the other.
+    pub dhchap_ctrl_secret: Option<Secret>,
 }
 
 /// A target string that cannot be understood: what is wrong and what would be right.
@@ -95,8 +101,40 @@ impl TargetSpec {
             link: LinkChoice::Auto,
             header_digest: false,
             data_digest: false,
+            dhchap_secret: None,
+            dhchap_ctrl_secret: None,
         }
     }
+}
+
+impl TargetSpec {
+    /// The secrets for a session, if there are any.
+    #[must_use]
+    pub fn keys(&self) -> Option<HostKeys> {
+        let host = self.dhchap_secret.clone()?;
+        Some(HostKeys { host, controller: self.dhchap_ctrl_secret.clone() })
+    }
+    fn checked(self) -> Result<TargetSpec, String> {
+        if self.dhchap_secret.is_none() && self.dhchap_ctrl_secret.is_some() {
+            return Err("dhchap_ctrl_secret= needs dhchap_secret=".into());
+        }
+        Ok(self)
+    }
+}
+
+/// `text`, fit for messages and reports: instead of each secret, three dots.
+#[must_use]
+pub fn without_secrets(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("secret=") {
+        let (before, secret) = rest.split_at(at + "secret=".len());
+        shown.push_str(before);
+        shown.push('…');
+        rest = secret.find([' ', '\t', '\n', '&']).map_or("", |end| &secret[end..]);
+    }
+    shown.push_str(rest);
+    shown
 }
 
 impl FromStr for TargetSpec {
@@ -107,7 +145,8 @@ impl FromStr for TargetSpec {
             Some((scheme, rest)) => parse_uri(scheme, rest),
             None => parse_words(text),
         };
-        parsed.map_err(|problem| SpecError { text: text.into(), problem })
+        let parsed = parsed.and_then(TargetSpec::checked);
+        parsed.map_err(|problem| SpecError { text: without_secrets(text), problem })
     }
 }
 
@@ -141,6 +180,8 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
         "subnqn" | "nqn" => spec.subnqn = Some(value.into()),
         "hostaddr" => spec.hostaddr = Some(value.parse().map_err(|_| bad("not an IP address"))?),
         "hostnqn" => spec.hostnqn = Some(value.into()),
+        "dhchap_secret" => spec.dhchap_secret = Some(secret(key, value)?),
+        "dhchap_ctrl_secret" => spec.dhchap_ctrl_secret = Some(secret(key, value)?),
         "ns" | "nsid" => {
             spec.nsid = value.parse().ok().filter(|&n| n > 0).ok_or(bad("not a namespace id"))?;
         }
@@ -162,6 +203,11 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
         _ => return Err(format!("{key}= is not known")),
     }
     Ok(())
+}
+
+/// The value itself is not told.
+fn secret(key: &str, value: &str) -> Result<Secret, String> {
+    value.parse().map_err(|why| format!("{key}=…: {why}"))
 }
 
 fn transport(word: &str) -> Option<Transport> {
@@ -249,6 +295,26 @@ mod tests {
         assert_eq!(words, uri);
         assert_eq!(words.transport, Transport::Tcp);
         assert!(words.header_digest && !words.data_digest);
+    }
+
+    /// Goal: secrets are read in both spellings, and never told again.
+    #[test]
+    fn secrets_are_read_and_not_told() {
+        let secret = "DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
+        let words = format!("traddr=1.2.3.4 dhchap_secret={secret} dhchap_ctrl_secret={secret}");
+        let uri =
+            format!("nvme-rdma://1.2.3.4/?dhchap_secret={secret}&dhchap_ctrl_secret={secret}");
+        let spec: TargetSpec = words.parse().unwrap();
+        assert_eq!(spec, uri.parse().unwrap());
+        assert!(spec.keys().unwrap().controller.is_some());
+        assert!(!format!("{spec:?}").contains("AAEC"));
+        for bad in [format!("{words} x=y"), words.replace("+KfiaR", "+KfiaS"), uri + "&x"] {
+            let error = bad.parse::<TargetSpec>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("AAEC"), "{error}");
+        }
+        let alone = format!("traddr=1.2.3.4 dhchap_ctrl_secret={secret}").parse::<TargetSpec>();
+        assert!(alone.unwrap_err().to_string().contains("needs dhchap_secret="));
+        assert_eq!(without_secrets("a=1 dhchap_secret=xyz b=2"), "a=1 dhchap_secret=… b=2");
     }
 
     /// Goal: IPv6 addresses keep their colons, and the port defaults to NVMe's.

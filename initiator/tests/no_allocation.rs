@@ -89,6 +89,7 @@ impl<L: Link> World<L> {
             hostid: [7; 16],
             io_queues: 1,
             queue_depth: DEPTH_BEFORE,
+            keys: None,
             timers: Timers::default(),
         };
         let mut host = Host::new(Nic::new(at_host, endpoint(2)), options, Instant::now()).unwrap();

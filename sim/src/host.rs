@@ -73,6 +73,7 @@ impl HostActor {
             hostid: [number + 1; 16],
             io_queues: self.plan.queues,
             queue_depth: self.plan.depth,
+            keys: None,
             timers: Timers {
                 io_timeout: plan.io_timeout,
                 connect_timeout: Duration::from_secs(2),

@@ -21,6 +21,7 @@ mod slab;
 mod subsystem;
 
 pub use access::{ANA_GROUPS_MAX, AnaGroups, HostList};
+pub use auth::{Credentials, DhGroup, HashId, Secret};
 pub use config::Config;
 pub use controller::ControllerKind;
 pub use disk::DiskStats;

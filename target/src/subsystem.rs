@@ -2,7 +2,7 @@
 //!
 //! Source: NVMe Base 2.0, "NVM Subsystem"; NVMe over Fabrics, "Discovery Service".
 
-use crate::access::{AnaGroups, HostList};
+use crate::access::{AnaGroups, HostList, Keyring};
 use crate::disk::DiskStats;
 use crate::identity::{self, NamespaceIds};
 use crate::reservation::Reservations;
@@ -89,6 +89,7 @@ pub struct Subsystem {
     disk_transfer_bytes: u32,
     is_discovery: bool,
     hosts: HostList,
+    keyring: Keyring,
     ana: AnaGroups,
     /// What disks of namespaces did that were removed.
     retired: DiskStats,
@@ -151,6 +152,7 @@ impl Subsystem {
             disk_transfer_bytes: u32::MAX,
             is_discovery: false,
             hosts: HostList::Any,
+            keyring: Keyring::default(),
             ana: AnaGroups::default(),
             retired: DiskStats::default(),
         })
@@ -164,6 +166,7 @@ impl Subsystem {
             disk_transfer_bytes: u32::MAX,
             is_discovery: true,
             hosts: HostList::Any,
+            keyring: Keyring::default(),
             ana: AnaGroups::default(),
             retired: DiskStats::default(),
         }
@@ -244,6 +247,14 @@ impl Subsystem {
     /// Says which hosts may connect.
     pub(crate) fn set_hosts(&mut self, hosts: HostList) {
         self.hosts = hosts;
+    }
+    /// What hosts must prove.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+    /// What hosts must prove, to be changed.
+    pub(crate) fn keyring_mut(&mut self) -> &mut Keyring {
+        &mut self.keyring
     }
     /// How well its groups are reached.
     #[must_use]

@@ -6,15 +6,16 @@ use flexblk_tree::manifests;
 
 /// Who may be built on whom; what those use is allowed too. `dev-dependencies` are not checked
 /// here: a test may reach down (the initiator's tests run a target), the product may not.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("wire", &[]),
+    ("auth", &["wire"]),
     ("memory", &[]),
     ("verbs", &["wire", "memory"]),
     ("netstack", &["verbs"]),
     ("dpa", &["netstack"]),
     ("storage", &["memory"]),
-    ("target", &["netstack", "dpa", "storage"]),
-    ("initiator", &["netstack", "dpa"]),
+    ("target", &["netstack", "dpa", "storage", "auth"]),
+    ("initiator", &["netstack", "dpa", "auth"]),
     ("fio-plugin", &["initiator"]),
     ("sim", &["target", "initiator"]),
     ("bench", &["target", "initiator", "sim"]),

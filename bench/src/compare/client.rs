@@ -76,6 +76,7 @@ impl Run<'_> {
             hostid: [1; 16],
             io_queues: 1,
             queue_depth: depth,
+            keys: None,
             timers: Timers::default(),
         };
         let waiter = self.spec.waiter();

@@ -5,12 +5,13 @@
 use super::{Host, HostError, own};
 use crate::commands::{self, ConnectOptions};
 use crate::queue::Data;
+use auth::HostAuthError;
 use memory::{Access, Mr, Region, Sge};
 use netstack::fabric::{ConnectParams, Fabric, QpHandle, WorkOp};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use wire::fabrics::ConnectFault;
+use wire::fabrics::{ConnectFault, ConnectResult};
 use wire::nvme::Status;
 
 /// Commands outstanding on the admin queue. Linux: NVMF_AQ_DEPTH is 32.
@@ -18,7 +19,7 @@ pub(super) const ADMIN_DEPTH: u16 = 31;
 /// Between two looks at CSTS.RDY.
 const READY_POLL: Duration = Duration::from_millis(5);
 /// Octets of the host's own command data: Connect data, Identify data.
-const SCRATCH_BYTES: usize = 4096;
+pub(super) const SCRATCH_BYTES: usize = 4096;
 /// READs of ours that the target may have outstanding (responder resources).
 const READ_DEPTH: u8 = 64;
 
@@ -59,6 +60,10 @@ pub(super) enum Phase {
 pub(super) enum Step {
     Transport(usize),
     Connect(usize),
+    /// A message of authentication is on its way.
+    AuthSend(usize),
+    /// One is awaited.
+    AuthReceive(usize),
     ReadCap,
     Enable,
     Ready,
@@ -86,7 +91,10 @@ impl Scratch {
         let mr = fabric.register(&region, access).map_err(io::Error::other)?;
         Ok(Scratch { region, mr })
     }
-    fn data(&self, length: u32, to_controller: bool) -> Data {
+    pub(super) fn region(&self) -> &Region {
+        &self.region
+    }
+    pub(super) fn data(&self, length: u32, to_controller: bool) -> Data {
         let sge = Sge { addr: self.mr.addr, length, lkey: self.mr.lkey };
         Data { sge, rkey: self.mr.rkey, to_controller }
     }
@@ -157,7 +165,7 @@ impl<F: Fabric> Host<F> {
         self.break_down(now, error);
     }
 
-    fn step(
+    pub(super) fn step(
         &mut self,
         now: Instant,
         lane: usize,
@@ -190,15 +198,16 @@ impl<F: Fabric> Host<F> {
             return self.refuse(now, step, status, result);
         }
         match step {
-            Step::Connect(0) => {
-                #[expect(clippy::cast_possible_truncation, reason = "CNTLID is the low 16 bits")]
-                self.begin_info(result as u16);
-                self.step(now, 0, Step::ReadCap, commands::property_get_cap(), None);
-            }
             Step::Connect(lane) => {
-                self.lanes[lane].ready = true;
-                self.connect_next(now, lane + 1);
+                #[expect(clippy::cast_possible_truncation, reason = "dword 0")]
+                let result = ConnectResult::from_dword(result as u32);
+                if lane == 0 {
+                    self.begin_info(result.controller.0);
+                }
+                self.authenticate(now, lane, result.authentication);
             }
+            Step::AuthSend(lane) => self.on_auth_sent(now, lane),
+            Step::AuthReceive(lane) => self.on_auth_received(now, lane),
             Step::ReadCap => {
                 self.info_mut().cap = result;
                 self.step(now, 0, Step::Enable, commands::enable(), None);
@@ -219,6 +228,15 @@ impl<F: Fabric> Host<F> {
             }
             Step::Transport(_) | Step::ReadyAgain(_) => {}
         }
+    }
+
+    /// Queue `lane` is connected, and both sides are who they say as far as that was asked for.
+    pub(super) fn on_trusted(&mut self, now: Instant, lane: usize) {
+        if lane == 0 {
+            return self.step(now, 0, Step::ReadCap, commands::property_get_cap(), None);
+        }
+        self.lanes[lane].ready = true;
+        self.connect_next(now, lane + 1);
     }
 
     /// Looks at CSTS again once its time has come.
@@ -282,6 +300,10 @@ impl<F: Fabric> Host<F> {
                 let (addr, subnqn) = (self.options.target, self.options.subnqn.clone());
                 return self.break_down(now, HostError::NoSubsystem { addr, subnqn });
             }
+            // A controller that does not know the commands has no secret to prove.
+            (Step::AuthSend(_) | Step::AuthReceive(_), _) if status.is(Status::INVALID_OPCODE) => {
+                return self.distrust(now, HostAuthError::Unproved);
+            }
             // The controller of the admin queue is gone: the target restarted in between.
             (Step::Connect(_), Some(ConnectFault::CONTROLLER_ID)) => {
                 return self.break_down(now, HostError::Lost(self.options.target));
@@ -291,6 +313,8 @@ impl<F: Fabric> Host<F> {
         let step = match step {
             Step::Connect(0) => "Connect",
             Step::Connect(_) => "Connect of an I/O queue",
+            Step::AuthSend(_) => "Authentication Send",
+            Step::AuthReceive(_) => "Authentication Receive",
             Step::ReadCap | Step::Ready => "Property Get",
             Step::Enable => "Property Set",
             Step::Identify => "Identify Controller",

@@ -3,6 +3,7 @@
 //! `submit` queues a command, `turn` moves everything that can move, `poll_done` gives outcomes.
 //! Nothing blocks. What happens when the connection breaks: [`crate::contract`].
 
+mod authentication;
 mod bringup;
 mod io;
 mod recovery;
@@ -12,11 +13,13 @@ pub use bringup::ControllerInfo;
 use crate::commands;
 use crate::contract::Timers;
 use crate::queue::{Command, Data, Queue};
+use auth::{HostAuthError, HostKeys, HostSide};
 use memory::{Access, Mr, Region, RegistryFull};
 use netstack::fabric::{Fabric, FabricEvent, QpHandle, Work};
 use std::collections::VecDeque;
 use std::io as stdio;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 use wire::nvme::Status;
 
@@ -38,6 +41,8 @@ pub struct HostOptions {
     pub io_queues: u16,
     /// Commands outstanding per I/O queue, 1 to 1,023.
     pub queue_depth: u16,
+    /// Secrets: what this host proves, and what the controller must.
+    pub keys: Option<Arc<HostKeys>>,
     /// Timers.
     pub timers: Timers,
 }
@@ -99,6 +104,20 @@ pub enum HostError {
     /// An NQN that is none.
     #[error("{0}: an NQN looks like nqn.2026-11.org.example:name, at most 223 octets")]
     BadNqn(String),
+    /// The target wants to know who this host is.
+    #[error("{0} demands authentication: give this host's secret, with dhchap_secret= or -S")]
+    SecretWanted(SocketAddr),
+    /// The target wants a secure channel, which this host does not make.
+    #[error("{0} demands authentication for a secure channel, which is not supported")]
+    ChannelWanted(SocketAddr),
+    /// One side does not believe the other.
+    #[error("authentication with {addr} failed: {why}")]
+    Authentication {
+        /// Target.
+        addr: SocketAddr,
+        /// Why.
+        why: HostAuthError,
+    },
     /// Own memory or registrations ran out.
     #[error("{0}")]
     Resources(String),
@@ -141,6 +160,10 @@ pub struct Host<F: Fabric> {
     info: Option<ControllerInfo>,
     error: Option<HostError>,
     scratch: bringup::Scratch,
+    /// The conversation on the queue that is being connected.
+    proof: Option<HostSide>,
+    /// Conversations so far: each has its number.
+    conversations: u16,
     events: Vec<FabricEvent>,
     done: Vec<Completion>,
     aborts: Vec<recovery::Abort>,
@@ -168,6 +191,8 @@ impl<F: Fabric> Host<F> {
             info: None,
             error: None,
             scratch,
+            proof: None,
+            conversations: 0,
             events: Vec::with_capacity(256),
             done: Vec::with_capacity(1024),
             aborts: Vec::new(),

@@ -139,6 +139,9 @@ impl<F: Fabric> Host<F> {
                 | HostError::Refused { .. }
                 | HostError::BadNqn(_)
                 | HostError::NoSubsystem { .. }
+                | HostError::SecretWanted(_)
+                | HostError::ChannelWanted(_)
+                | HostError::Authentication { .. }
         );
         tracing::info!(target = %self.options.target, %error, "host: connection down");
         self.error = Some(error);

@@ -20,6 +20,7 @@ fn host(now: Instant) -> Host<Loopback> {
         hostid: [1; 16],
         io_queues: 1,
         queue_depth: 4,
+        keys: None,
         timers: Timers::default(),
     };
     Host::new(end, options, now).unwrap()

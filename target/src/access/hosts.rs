@@ -1,6 +1,8 @@
-//! Which hosts something is for.
+//! Which hosts something is for, and which of them must prove who they are.
 
-use std::collections::BTreeSet;
+use auth::Credentials;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// All hosts, or those of a list.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,5 +27,23 @@ impl HostList {
             HostList::Any => true,
             HostList::Only(nqns) => nqns.contains(host_nqn),
         }
+    }
+}
+
+/// Hosts that must prove who they are, by NQN. `Debug` shows names, no secrets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Keyring(BTreeMap<String, Arc<Credentials>>);
+
+impl Keyring {
+    /// What `host_nqn` must prove; `None`: nothing.
+    pub(crate) fn get(&self, host_nqn: &str) -> Option<&Arc<Credentials>> {
+        self.0.get(host_nqn)
+    }
+    /// From now on `host_nqn` must prove this, or nothing.
+    pub(crate) fn set(&mut self, host_nqn: &str, credentials: Option<Arc<Credentials>>) {
+        match credentials {
+            Some(credentials) => self.0.insert(host_nqn.to_owned(), credentials),
+            None => self.0.remove(host_nqn),
+        };
     }
 }

@@ -12,6 +12,7 @@ mod hosts;
 
 pub use ana::{ANA_GROUPS_MAX, AnaGroups};
 pub use hosts::HostList;
+pub(crate) use hosts::Keyring;
 
 use crate::fault::{Fault, field};
 use crate::subsystem::{NSID_MAX, Subsystem};

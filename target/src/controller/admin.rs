@@ -6,15 +6,22 @@ use super::{Controller, ControllerKind, World, fabrics, features};
 use crate::fault::Fault;
 use std::time::Instant;
 use wire::fabrics::ConnectData;
+use wire::fabrics::auth::{AuthCmd, MESSAGE_BYTES_MAX};
 use wire::nvme::{AdminOpcode, FabricsType, FeatureCmd, Sqe};
 
 #[expect(clippy::cast_possible_truncation, reason = "1,024")]
 const CONNECT_BYTES: u32 = ConnectData::LEN as u32;
+/// Octets that an authentication command may send; a message is never longer.
+#[expect(clippy::cast_possible_truncation, reason = "a few more than a thousand")]
+pub(crate) const AUTH_SEND_BYTES_MAX: u32 = MESSAGE_BYTES_MAX as u32;
 
 /// Octets of data that an admin or Fabrics command brings: they are fetched before it is executed.
 pub(crate) fn host_data_bytes(sqe: &Sqe) -> u32 {
     if sqe.fabrics_type() == Some(FabricsType::Connect) {
         CONNECT_BYTES
+    } else if sqe.fabrics_type() == Some(FabricsType::AuthenticationSend) {
+        // Longer ones are not fetched: what executes the command refuses them.
+        Some(AuthCmd::decode(sqe).length).filter(|len| *len <= AUTH_SEND_BYTES_MAX).unwrap_or(0)
     } else if sqe.admin_opcode() == Some(AdminOpcode::SetFeatures) {
         features::set_data_bytes(FeatureCmd::decode(sqe).fid)
     } else {

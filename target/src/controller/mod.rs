@@ -20,7 +20,7 @@ mod registers;
 mod reservation_log;
 mod settings;
 
-pub(crate) use admin::host_data_bytes;
+pub(crate) use admin::{AUTH_SEND_BYTES_MAX, host_data_bytes};
 pub(crate) use aer::AER_LIMIT;
 pub(crate) use fabrics::{ConnectRequest, parse_connect, unknown_type};
 pub(crate) use identify::lists_controllers;

@@ -15,6 +15,7 @@ mod fused;
 mod inflight;
 mod memory;
 mod preempt;
+mod proof;
 mod token;
 
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
@@ -23,6 +24,7 @@ pub(crate) use flow::{DiskDone, FetchDone};
 pub(crate) use fused::{FusedHalf, PARTNER_FAILED, PARTNER_MISSING, Pending};
 pub(crate) use inflight::Inflight;
 pub(crate) use memory::{QueueMemory, SQE_BYTES};
+pub(crate) use proof::{Computing, Proof};
 pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
 
 use crate::action::{Action, Actions};
@@ -87,6 +89,10 @@ pub(crate) struct Queue {
     pub(crate) connect_by: Option<Instant>,
     /// How far it has come.
     pub(crate) state: QueueState,
+    /// The host's proof of who it is, where one is demanded.
+    pub(crate) proof: Option<Box<Proof>>,
+    /// That proof is outstanding: nothing else is served. Beside it, because every command asks.
+    pub(crate) is_locked: bool,
     /// Memory of capsules and responses.
     pub(crate) memory: QueueMemory,
     /// Work that the fabric had no room for, in order.
@@ -139,6 +145,8 @@ impl Queue {
             local_port: 0,
             attachment: None,
             connect_by: None,
+            proof: None,
+            is_locked: false,
             state: QueueState::Open,
             memory,
             blocked: VecDeque::new(),
@@ -286,10 +294,14 @@ impl Queue {
     pub(crate) fn close_after(&mut self, slot: u16) {
         self.last_slot = Some(slot);
     }
-    /// When an open connection without a controller ends.
+    /// When an open connection ends that has no controller, or whose host has not proved itself.
     pub(crate) fn unused_until(&self) -> Option<Instant> {
-        let unused = self.attachment.is_none() && self.state == QueueState::Open;
-        self.connect_by.filter(|_| unused)
+        let until = match (self.attachment, &self.proof) {
+            (None, _) => self.connect_by,
+            (Some(_), Some(proof)) => proof.side.deadline(),
+            (Some(_), None) => None,
+        };
+        until.filter(|_| self.state == QueueState::Open)
     }
     /// We end the connection (once).
     pub(crate) fn close(&mut self, out: &mut Actions) {
@@ -308,6 +320,7 @@ impl Queue {
         self.fused = Pending::None;
         self.copying = None;
         self.copies_waiting.clear();
+        self.proof = None;
         for slot in 0..slots_of(&self.commands) {
             match self.command(slot).stage {
                 Stage::Free | Stage::Preparing | Stage::AtDisk => {}

@@ -1,12 +1,12 @@
 //! Capsules and outcomes, to the queue that they are for.
 
 use super::Reactor;
+use super::authentication::is_authentication;
 use crate::controller::FailedCommand;
 use crate::fault::{Fault, field};
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
 use crate::queue::{
-    Answer, DiskDone, FetchDone, Pending, QueueState, SQE_BYTES, WorkKind,
-    parse_tag, parse_token,
+    Answer, DiskDone, FetchDone, Pending, QueueState, SQE_BYTES, WorkKind, parse_tag, parse_token,
 };
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;
@@ -43,6 +43,10 @@ impl<F: Fabric> Reactor<F> {
         }
         if let Some(at) = at {
             self.controllers[at.controller].handle_traffic(now);
+        }
+        if self.queues[index].is_locked && !is_authentication(&sqe) {
+            let locked = Fault::at(Status::AUTHENTICATION_REQUIRED, field::NONE);
+            return self.fail(index, slot, &sqe, locked);
         }
         match at {
             Some(at) if qid != 0 && sqe.io_opcode() != Some(IoOpcode::Fabrics) => {
@@ -242,7 +246,7 @@ impl<F: Fabric> Reactor<F> {
     }
 
     /// A command slot may have become free: for a capsule that waits, or for good.
-    fn after_release(&mut self, now: Instant, index: u32) {
+    pub(super) fn after_release(&mut self, now: Instant, index: u32) {
         while let Some((recv, len)) = self.queues.get_mut(index).and_then(|q| q.poll_waiting()) {
             self.accept_capsule(now, index, recv, len);
         }

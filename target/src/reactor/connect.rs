@@ -11,7 +11,7 @@ use crate::fault::{Fault, field};
 use crate::queue::Attachment;
 use netstack::fabric::Fabric;
 use std::time::Instant;
-use wire::fabrics::ConnectFault;
+use wire::fabrics::{ConnectFault, ConnectResult};
 use wire::nvme::{ControllerId, Sqe, Status};
 
 /// The host identifier, in Connect's data.
@@ -20,7 +20,8 @@ const HOST_ID: ConnectFault = ConnectFault { offset: 0, in_data: true };
 const CNTLID_MAX: u16 = 0xffef;
 
 impl<F: Fabric> Reactor<F> {
-    /// Executes Connect on connection `index`. Returns dword 0: the controller's identifier.
+    /// Executes Connect on connection `index`. Returns dword 0: the controller's
+    /// identifier, and whether the host must prove who it is.
     pub(super) fn connect(
         &mut self,
         now: Instant,
@@ -47,7 +48,9 @@ impl<F: Fabric> Reactor<F> {
         controller.handle_traffic(now);
         let (cntlid, deadline) = (controller.cntlid, controller.deadline());
         self.note_deadline(deadline);
-        Ok(u64::from(cntlid))
+        let authentication = self.demand_proof(now, index, request.host_nqn.as_str(), subsystem);
+        let result = ConnectResult { controller: ControllerId(cntlid), authentication };
+        Ok(u64::from(result.dword()))
     }
 
     fn make_controller(

@@ -1,6 +1,7 @@
 //! Commands that a controller executes: data from the host first, data to the host afterwards.
 
 use super::Reactor;
+use super::authentication::is_authentication;
 use super::namespaces::names_namespace_feature;
 use crate::controller::{World, host_data_bytes};
 use crate::fault::Fault;
@@ -92,6 +93,9 @@ impl<F: Fabric> Reactor<F> {
         if sqe.fabrics_type() == Some(FabricsType::Disconnect) {
             let outcome = self.disconnect_queue(index, slot);
             return self.answer(index, slot, sqe, outcome);
+        }
+        if is_authentication(sqe) {
+            return self.authenticate(now, index, slot, sqe, data);
         }
         if names_namespace_feature(sqe) {
             if let Some(outcome) = self.set_namespace_feature(index, slot, at, sqe) {

@@ -43,6 +43,10 @@ pub struct Counters {
     pub keep_alive_expired: u64,
     /// Connections that ended because no Connect came.
     pub connects_expired: u64,
+    /// Connections whose hosts proved who they are, each time.
+    pub authenticated: u64,
+    /// Connections ended because their hosts did not: wrong, or not in time.
+    pub authentication_failures: u64,
 }
 
 impl Counters {
@@ -66,6 +70,8 @@ impl Counters {
         report("target.controllers", self.controllers);
         report("target.keep_alive_expired", self.keep_alive_expired);
         report("target.connects_expired", self.connects_expired);
+        report("target.authenticated", self.authenticated);
+        report("target.authentication_failures", self.authentication_failures);
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod ana;
+mod authentication;
 mod commands;
 mod connect;
 mod connections;
@@ -34,6 +35,7 @@ use crate::queue::Queue;
 use crate::reservation::{NoStore, ReservationStore};
 use crate::slab::Slab;
 use crate::subsystem::{DiskIndex, Port, Subsystem};
+use auth::{Helper, SystemHelper};
 use disks::Disk;
 use handle_hasher::HandleHasher;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
@@ -73,6 +75,11 @@ pub struct Reactor<F: Fabric> {
     /// Acquires that wait for the commands of preempted hosts.
     preempts: Vec<Preempt>,
     reservation_store: Box<dyn ReservationStore>,
+    /// Randomness and powers for authentication.
+    helper: Box<dyn Helper>,
+    /// Jobs that it has, and the number of the next.
+    jobs_outstanding: u32,
+    next_job: u32,
     /// Queues with work that the fabric had no room for.
     blocked: Vec<u32>,
     counters: Counters,
@@ -121,6 +128,9 @@ impl<F: Fabric> Reactor<F> {
             keep_alive_check: None,
             preempts: Vec::new(),
             reservation_store: Box::new(NoStore),
+            helper: Box::new(SystemHelper::default()),
+            jobs_outstanding: 0,
+            next_job: 0,
             blocked: Vec::new(),
             counters: Counters::default(),
             actions: Actions::new(),
@@ -149,6 +159,9 @@ impl<F: Fabric> Reactor<F> {
         self.events = events;
         self.run_actions(now);
         did_work |= self.poll_disks(now);
+        if self.jobs_outstanding > 0 {
+            did_work |= self.poll_helper(now);
+        }
         self.check_keep_alive(now);
         self.run_actions(now);
         if !self.preempts.is_empty() {
@@ -197,7 +210,7 @@ impl<F: Fabric> Reactor<F> {
     }
 
     /// Ends controllers whose hosts were silent for too long, and connections that never became
-    /// part of one: their hosts may be gone, and nothing is sent that would tell.
+    /// part of one, or whose hosts do not prove who they are: their hosts may be gone, and nothing is sent that would tell.
     fn check_keep_alive(&mut self, now: Instant) {
         if self.keep_alive_check.is_none_or(|at| at > now) {
             return;
@@ -219,7 +232,11 @@ impl<F: Fabric> Reactor<F> {
         let late = self.queues.iter().filter(|(_, queue)| late(queue)).map(|(index, _)| index);
         let late: Vec<u32> = late.collect();
         for index in late {
-            self.counters.connects_expired += 1;
+            if self.queues[index].attachment.is_some() {
+                self.note_unproved(index, "no answer in time");
+            } else {
+                self.counters.connects_expired += 1;
+            }
             self.queues[index].close(&mut self.actions);
         }
     }

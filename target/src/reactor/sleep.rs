@@ -49,7 +49,9 @@ impl<F: Fabric> Reactor<F> {
         }
         self.counters.sleeps += 1;
         let busy = self.backends.iter().filter(|disk| !disk.is_idle());
-        let fds: Vec<_> = busy.filter_map(|disk| disk.backend.fd()).chain([fabric]).collect();
+        let fds = busy.filter_map(|disk| disk.backend.fd()).chain([fabric]);
+        let helper = self.helper.fd().filter(|_| self.jobs_outstanding > 0);
+        let fds: Vec<_> = fds.chain(helper).collect();
         let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
         match poll(&mut fds, timeout.as_ref()) {

@@ -5,7 +5,7 @@ use crate::octets::{Bits, Le16, Le32, Le64, U8, get, set};
 
 const CDW10: usize = 40;
 
-fn fabrics(fabrics_type: FabricsType, cid: Cid) -> [u8; Sqe::LEN] {
+pub(super) fn fabrics(fabrics_type: FabricsType, cid: Cid) -> [u8; Sqe::LEN] {
     let mut sqe = Sqe::new(AdminOpcode::Fabrics.octet(), cid, Nsid::NONE);
     sqe.set_fabrics_type(fabrics_type);
     *sqe.as_octets()

@@ -53,11 +53,16 @@ impl ConnectData {
 pub struct ConnectResult {
     /// The controller.
     pub controller: ControllerId,
-    /// Authentication that is required before anything else; 0 = none.
+    /// Authentication that is required before anything else: bits; 0 = none.
     pub authentication: u16,
 }
 
 impl ConnectResult {
+    /// Authentication: a transaction of the host (ATR, bit 17 of the dword).
+    pub const AUTHENTICATE: u16 = 1 << 1;
+    /// Authentication: one that makes a key for a secure channel (ASCR, bit 18).
+    pub const AUTHENTICATE_FOR_CHANNEL: u16 = 1 << 2;
+
     /// Reads dword 0.
     #[must_use]
     pub const fn from_dword(dword: u32) -> Self {

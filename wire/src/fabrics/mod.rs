@@ -2,6 +2,8 @@
 //!
 //! Source: NVMe Base 2.0, "Fabrics command set", "Discovery controller", "NVMe qualified names".
 
+pub mod auth;
+
 mod command;
 mod connect;
 mod discovery;

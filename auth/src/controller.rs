@@ -1,0 +1,395 @@
+//! The controller's side of one connection.
+//!
+//! ```text
+//!            Negotiate            Receive             Reply              Receive
+//! Idle ───────> Agreeing ─> Challenge ──> Challenged ──> Verifying ─> Success ──> Idle, or
+//!                  (job)                                    (job)          Proved ──Success2──> Idle
+//! ```
+//!
+//! Whatever else comes leads to Failure, which the next Receive tells; then the connection ends.
+//! Jobs are only there with a group. One conversation at a time: a Negotiate in the middle of one is
+//! an incorrect message.
+
+use crate::digest::Digest;
+use crate::job::{Agreement, Exponent, Job, Outcome};
+use crate::response::{Names, Question};
+use crate::secret::Secret;
+use crate::{Random, sequence_number};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::fabrics::auth::{
+    AuthMessage, Challenge, DhGroup, Failure, FailureReason, HashId, MESSAGE_BYTES_MAX, Negotiate,
+    Offer, Reply, Success1,
+};
+
+/// A host has this long from Connect, or from Negotiate, to the end of the conversation.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a target knows of one host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// The host proves that it has it.
+    pub host: Secret,
+    /// The controller proves that it has it, if the host asks.
+    pub controller: Option<Secret>,
+    /// The hash that the host must speak; `None`: SHA-256 if it does, else the first that it offers.
+    pub hash: Option<HashId>,
+    /// The group that the host must speak; `None`: the null group if it does, else the first that it
+    /// offers. These are the defaults of Linux's target.
+    pub group: Option<DhGroup>,
+}
+
+impl Credentials {
+    /// Of a host with this secret, nothing else said.
+    #[must_use]
+    pub fn new(host: Secret) -> Credentials {
+        Credentials { host, controller: None, hash: None, group: None }
+    }
+}
+
+/// What became of a message of the host.
+#[derive(Debug)]
+pub enum Sent {
+    /// The command is done.
+    Taken,
+    /// It is done once this was computed: see [`ControllerSide::handle_agreed`].
+    Compute(Job),
+    /// An earlier one is not done: nothing was taken.
+    Busy,
+    /// The host gave up: the connection ends after the command.
+    Ended(FailureReason),
+}
+
+/// What the host was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// The conversation goes on.
+    Next,
+    /// It is over: the host is who it says.
+    Authenticated,
+    /// It failed: the connection ends after the command.
+    Failed(FailureReason),
+}
+
+/// The machine. See the module's page.
+#[derive(Debug)]
+pub struct ControllerSide {
+    credentials: Arc<Credentials>,
+    names: Names,
+    phase: Phase,
+    transaction: u16,
+    authenticated: bool,
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Agreeing(Talk),
+    Challenge(Talk),
+    Challenged(Talk),
+    Verifying(Talk, Claim),
+    Success { hash: HashId, response: Option<Digest> },
+    Proved,
+    Failure(FailureReason),
+}
+
+/// What was agreed on, and what is asked.
+#[derive(Debug)]
+struct Talk {
+    hash: HashId,
+    group: DhGroup,
+    challenge: Vec<u8>,
+    sequence: u32,
+    exponent: Option<Exponent>,
+    public: Vec<u8>,
+}
+
+/// What a Reply says, without its group's value.
+#[derive(Debug)]
+struct Claim {
+    response: Vec<u8>,
+    sequence: u32,
+    challenge: Option<Vec<u8>>,
+}
+
+impl ControllerSide {
+    /// Of a connection whose Connect was executed at `now`: authentication is required.
+    #[must_use]
+    pub fn new(now: Instant, credentials: Arc<Credentials>, names: Names) -> ControllerSide {
+        ControllerSide {
+            credentials,
+            names,
+            phase: Phase::Idle,
+            transaction: 0,
+            authenticated: false,
+            deadline: Some(now + TIMEOUT),
+        }
+    }
+    /// Commands other than those of authentication are served. Stays so while a host that was
+    /// authenticated does it again.
+    #[must_use]
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+    /// The host is to be given up then.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+    /// The secrets changed: the next conversation goes by these.
+    pub fn set_credentials(&mut self, credentials: Arc<Credentials>) {
+        self.credentials = credentials;
+    }
+
+    /// A message of the host came.
+    pub fn handle_send(&mut self, now: Instant, octets: &[u8], random: Random<'_>) -> Sent {
+        if matches!(self.phase, Phase::Agreeing(_) | Phase::Verifying(..)) {
+            return Sent::Busy;
+        }
+        let message = match AuthMessage::decode(octets) {
+            Ok(message) => message,
+            Err(reason) => return self.fail(reason),
+        };
+        let is_new = matches!(message, AuthMessage::Negotiate(_));
+        if !is_new && message.transaction() != self.transaction {
+            return self.fail(FailureReason::IncorrectPayload);
+        }
+        match (message, std::mem::replace(&mut self.phase, Phase::Idle)) {
+            (AuthMessage::Negotiate(message), Phase::Idle) => self.negotiate(now, &message, random),
+            (AuthMessage::Reply(reply), Phase::Challenged(talk)) => self.reply(talk, &reply),
+            (AuthMessage::Success2 { .. }, Phase::Proved) => {
+                self.finish();
+                Sent::Taken
+            }
+            (AuthMessage::Failure2(failure), phase) if !matches!(phase, Phase::Idle) => {
+                let reason = FailureReason::from_octet(failure.reason);
+                let reason = reason.unwrap_or(FailureReason::Failed);
+                self.fail(reason);
+                Sent::Ended(reason)
+            }
+            // An earlier failure is what the host is to hear of.
+            (_, Phase::Failure(reason)) => self.fail(reason),
+            _ => self.fail(FailureReason::IncorrectMessage),
+        }
+    }
+
+    fn negotiate(&mut self, now: Instant, message: &Negotiate, random: Random<'_>) -> Sent {
+        self.transaction = message.transaction;
+        if self.authenticated {
+            self.deadline = Some(now + TIMEOUT);
+        }
+        if message.concatenation != 0 {
+            return self.fail(FailureReason::ConcatenationMismatch);
+        }
+        let Some(offer) = message.offer else {
+            return self.fail(FailureReason::ProtocolNotUsable);
+        };
+        let (hash, group) = match choose(&self.credentials, &offer) {
+            Ok(choice) => choice,
+            Err(reason) => return self.fail(reason),
+        };
+        let mut challenge = vec![0; hash.digest_bytes()];
+        random(&mut challenge);
+        let sequence = sequence_number(&mut *random);
+        let exponent = (group != DhGroup::Null).then(|| Exponent::new(random));
+        let job = exponent.clone().map(|exponent| Job {
+            group,
+            exponent,
+            wants_public: true,
+            peer: None,
+        });
+        let talk = Talk { hash, group, challenge, sequence, exponent, public: Vec::new() };
+        match job {
+            None => {
+                self.phase = Phase::Challenge(talk);
+                Sent::Taken
+            }
+            Some(job) => {
+                self.phase = Phase::Agreeing(talk);
+                Sent::Compute(job)
+            }
+        }
+    }
+
+    fn reply(&mut self, talk: Talk, reply: &Reply<'_>) -> Sent {
+        let is_long = reply.response.len() == talk.hash.digest_bytes();
+        if !is_long || reply.dh_value.len() != talk.group.value_bytes() {
+            return self.fail(FailureReason::IncorrectPayload);
+        }
+        let claim = Claim {
+            response: reply.response.to_vec(),
+            sequence: reply.sequence,
+            challenge: reply.challenge.map(<[u8]>::to_vec),
+        };
+        match talk.exponent.clone() {
+            None => {
+                self.verify(&talk, &claim, None);
+                Sent::Taken
+            }
+            Some(exponent) => {
+                let peer = Some(reply.dh_value.to_vec());
+                let job = Job { group: talk.group, exponent, wants_public: false, peer };
+                self.phase = Phase::Verifying(talk, claim);
+                Sent::Compute(job)
+            }
+        }
+    }
+
+    /// What [`Sent::Compute`] asked for is here: the command that brought it is done.
+    pub fn handle_agreed(&mut self, outcome: Outcome) {
+        let Agreement { public, shared } = match outcome {
+            Ok(agreement) => agreement,
+            Err(reason) => {
+                self.fail(reason);
+                return;
+            }
+        };
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Agreeing(talk) => self.phase = Phase::Challenge(Talk { public, ..talk }),
+            Phase::Verifying(talk, claim) => {
+                self.verify(&talk, &claim, shared.as_ref().map(|shared| shared.as_slice()));
+            }
+            // Nobody asked: the owner's bug, harmless.
+            other => self.phase = other,
+        }
+    }
+
+    fn verify(&mut self, talk: &Talk, claim: &Claim, shared: Option<&[u8]>) {
+        let question = Question {
+            hash: talk.hash,
+            challenge: &talk.challenge,
+            shared,
+            sequence: talk.sequence,
+            transaction: self.transaction,
+        };
+        let expected = question.host_response(&self.credentials.host, &self.names);
+        if !expected.is(&claim.response) {
+            self.fail(FailureReason::Failed);
+            return;
+        }
+        // Sequence number 0: a challenge that is not for the controller to answer.
+        let challenge = claim.challenge.as_deref().filter(|_| claim.sequence != 0);
+        let response = match (challenge, &self.credentials.controller) {
+            (None, _) => None,
+            // Our own question, sent back for us to answer; or a proof that we cannot give.
+            (Some(challenge), _) if challenge == talk.challenge => {
+                self.fail(FailureReason::Failed);
+                return;
+            }
+            (Some(_), None) => {
+                self.fail(FailureReason::Failed);
+                return;
+            }
+            (Some(challenge), Some(secret)) => {
+                let question = Question { challenge, sequence: claim.sequence, ..question };
+                Some(question.controller_response(secret, &self.names))
+            }
+        };
+        self.phase = Phase::Success { hash: talk.hash, response };
+    }
+
+    /// The host asks for a message and has room for `room` octets: appends it to `out`.
+    ///
+    /// Errors: `None`, the room is too small; nothing changed.
+    pub fn handle_receive(&mut self, room: usize, out: &mut Vec<u8>) -> Option<Received> {
+        let transaction = self.transaction;
+        let message = match &self.phase {
+            Phase::Challenge(talk) => AuthMessage::Challenge(Challenge {
+                transaction,
+                hash: talk.hash.octet(),
+                group: talk.group.octet(),
+                sequence: talk.sequence,
+                challenge: &talk.challenge,
+                dh_value: &talk.public,
+            }),
+            Phase::Success { hash, response } => AuthMessage::Success1(Success1 {
+                transaction,
+                digest_bytes: u8::try_from(hash.digest_bytes()).unwrap_or(u8::MAX),
+                response: response.as_ref().map(Digest::octets),
+            }),
+            Phase::Failure(reason) => failure1(transaction, *reason),
+            // Nothing was asked that this could answer.
+            Phase::Idle
+            | Phase::Agreeing(_)
+            | Phase::Challenged(_)
+            | Phase::Verifying(..)
+            | Phase::Proved => failure1(transaction, FailureReason::IncorrectMessage),
+        };
+        let mut buffer = [0; MESSAGE_BYTES_MAX];
+        let octets = message.encode(&mut buffer);
+        if octets.len() > room {
+            return None;
+        }
+        out.extend_from_slice(octets);
+        Some(self.given())
+    }
+
+    /// Moves on from what was just given.
+    fn given(&mut self) -> Received {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Challenge(talk) => {
+                self.phase = Phase::Challenged(talk);
+                Received::Next
+            }
+            Phase::Success { response: Some(_), .. } => {
+                self.phase = Phase::Proved;
+                Received::Next
+            }
+            Phase::Success { response: None, .. } => {
+                self.finish();
+                Received::Authenticated
+            }
+            Phase::Failure(reason) => {
+                self.fail(reason);
+                Received::Failed(reason)
+            }
+            Phase::Idle
+            | Phase::Agreeing(_)
+            | Phase::Challenged(_)
+            | Phase::Verifying(..)
+            | Phase::Proved => {
+                self.fail(FailureReason::IncorrectMessage);
+                Received::Failed(FailureReason::IncorrectMessage)
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Idle;
+        self.authenticated = true;
+        self.deadline = None;
+    }
+    fn fail(&mut self, reason: FailureReason) -> Sent {
+        self.phase = Phase::Failure(reason);
+        Sent::Taken
+    }
+}
+
+fn failure1(transaction: u16, reason: FailureReason) -> AuthMessage<'static> {
+    AuthMessage::Failure1(Failure { transaction, reason: reason.octet() })
+}
+
+/// What is spoken, of what the host offers. Errors: nothing that we would speak.
+fn choose(wanted: &Credentials, offer: &Offer) -> Result<(HashId, DhGroup), FailureReason> {
+    let hash =
+        choice(wanted.hash, HashId::Sha256, offer.hashes.iter().filter_map(HashId::from_octet));
+    let group =
+        choice(wanted.group, DhGroup::Null, offer.groups.iter().filter_map(DhGroup::from_octet));
+    let hash = hash.ok_or(FailureReason::HashNotUsable)?;
+    Ok((hash, group.ok_or(FailureReason::GroupNotUsable)?))
+}
+
+/// `wanted` or nothing; without a wish, `usual`, or the first on offer.
+fn choice<T: Copy + PartialEq>(
+    wanted: Option<T>,
+    usual: T,
+    offered: impl Iterator<Item = T>,
+) -> Option<T> {
+    let offered: Vec<T> = offered.collect();
+    let has = |id: &T| offered.contains(id);
+    match wanted {
+        Some(wanted) => Some(wanted).filter(has),
+        None => Some(usual).filter(has).or(offered.first().copied()),
+    }
+}
