@@ -2,6 +2,7 @@
 
 use crate::args::{Format, Namespace, Port};
 use crate::failure::Failure;
+use crate::keys;
 use crate::output::print;
 use initiator::edge::{self, AnySession, Settings};
 use initiator::{SessionError, TargetSpec, Timers};
@@ -18,12 +19,18 @@ const RECORD: usize = 1024;
 /// Records asked for at most: a target that claims more is not believed.
 const RECORDS_MAX: u64 = 4096;
 
-fn connect(port: &Port, subnqn: Option<String>) -> Result<AnySession, Failure> {
+/// A session on `subnqn`. The discovery service that is only looked at for a subsystem's name need not
+/// prove itself: `must_prove`.
+fn connect(port: &Port, subnqn: Option<String>, must_prove: bool) -> Result<AnySession, Failure> {
     let mut spec = TargetSpec::port(port.traddr, port.trsvcid);
     spec.transport = port.transport.into();
     spec.subnqn = subnqn;
     spec.hostaddr = port.host_traddr;
     spec.hostnqn = port.hostnqn.clone();
+    keys::set(&mut spec, &port.secrets)?;
+    if !must_prove {
+        spec.dhchap_ctrl_secret = None;
+    }
     // Looking needs no I/O queue and no keep alive.
     let timers = Timers { keep_alive: Duration::ZERO, ..Timers::default() };
     let settings = Settings { io_queues: 0, timers, ..Settings::default() };
@@ -35,7 +42,7 @@ fn subsystem(port: &Port) -> Result<String, Failure> {
     if let Some(nqn) = &port.subnqn {
         return Ok(nqn.clone());
     }
-    let mut found: Vec<String> = records(port)?
+    let mut found: Vec<String> = records(port, false)?
         .iter()
         .filter(|entry| entry.subtype() == SubsystemType::Nvm.octet())
         .filter_map(|entry| entry.subnqn().ok().map(|nqn| nqn.as_str().to_owned()))
@@ -53,8 +60,8 @@ fn subsystem(port: &Port) -> Result<String, Failure> {
     }
 }
 
-fn records(port: &Port) -> Result<Vec<DiscoveryEntry>, Failure> {
-    let mut session = connect(port, Some(Nqn::DISCOVERY.into()))?;
+fn records(port: &Port, must_prove: bool) -> Result<Vec<DiscoveryEntry>, Failure> {
+    let mut session = connect(port, Some(Nqn::DISCOVERY.into()), must_prove)?;
     let lid = LogId::Discovery.octet();
     let header = session.log_page(lid, 0, 1024)?;
     let count = DiscoveryHeader::decode(&header).map_or(0, |header| header.record_count());
@@ -66,7 +73,7 @@ fn records(port: &Port) -> Result<Vec<DiscoveryEntry>, Failure> {
 
 /// `flexblk discover`.
 pub(crate) fn discover(port: &Port) -> Result<(), Failure> {
-    let records = records(port)?;
+    let records = records(port, true)?;
     if port.output == Format::Json {
         let records: Vec<_> = records.iter().map(record_json).collect();
         return print(serde_json::to_string_pretty(&json!({ "records": records }))?);
@@ -102,7 +109,7 @@ fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
 /// `flexblk id-ctrl`.
 pub(crate) fn id_ctrl(port: &Port) -> Result<(), Failure> {
     let nqn = subsystem(port)?;
-    let mut session = connect(port, Some(nqn))?;
+    let mut session = connect(port, Some(nqn), true)?;
     let octets = session.identify_controller()?;
     session.close();
     let id = IdentifyController::decode(&octets).ok_or_else(|| Failure::new("short answer"))?;
@@ -124,7 +131,7 @@ pub(crate) fn id_ctrl(port: &Port) -> Result<(), Failure> {
 /// `flexblk id-ns`.
 pub(crate) fn id_ns(args: &Namespace) -> Result<(), Failure> {
     let nqn = subsystem(&args.port)?;
-    let mut session = connect(&args.port, Some(nqn))?;
+    let mut session = connect(&args.port, Some(nqn), true)?;
     let octets = session.identify_namespace(args.nsid)?;
     session.close();
     // A controller answers with zeros for a number that no namespace has.
@@ -145,7 +152,7 @@ pub(crate) fn id_ns(args: &Namespace) -> Result<(), Failure> {
 /// `flexblk list-ns`.
 pub(crate) fn list_ns(port: &Port) -> Result<(), Failure> {
     let nqn = subsystem(port)?;
-    let mut session = connect(port, Some(nqn))?;
+    let mut session = connect(port, Some(nqn), true)?;
     let ids = session.namespaces()?;
     session.close();
     if port.output == Format::Json {

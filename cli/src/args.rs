@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Read(Copy),
     /// Copy standard input to a namespace, and flush.
     Write(Copy),
+    /// Make a secret for authentication.
+    GenDhchapKey(GenDhchapKey),
+    /// Look whether a secret for authentication is one.
+    CheckDhchapKey(CheckDhchapKey),
     /// Put load on a namespace and measure it.
     Bench(Bench),
     /// Measure what this machine can move at all.
@@ -158,6 +162,9 @@ pub(crate) struct Port {
     /// This side's address.
     #[arg(short = 'w', long)]
     pub host_traddr: Option<IpAddr>,
+    /// Authentication.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// How to print.
     #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]
     pub output: Format,
@@ -174,13 +181,65 @@ pub(crate) struct Namespace {
     pub nsid: u32,
 }
 
+/// What host and controller prove to each other.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Secrets {
+    /// This host's secret, DHHC-1:…
+    #[arg(short = 'S', long, value_name = "SECRET")]
+    pub dhchap_secret: Option<String>,
+    /// The secret that the controller must have, DHHC-1:…
+    #[arg(short = 'C', long, value_name = "SECRET", requires = "dhchap_secret")]
+    pub dhchap_ctrl_secret: Option<String>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+/// `flexblk gen-dhchap-key`.
+#[derive(Args, Debug)]
+pub(crate) struct GenDhchapKey {
+    /// Make it from this, in hexadecimal digits, and not at random.
+    #[arg(short = 's', long, value_name = "HEX")]
+    pub secret: Option<String>,
+    /// Octets of the key: 32, 48 or 64 [as many as the hash's digests, or 32].
+    #[arg(short = 'l', long, value_name = "N")]
+    pub key_length: Option<usize>,
+    /// Host NQN to bind it to, with --hmac [this machine's].
+    #[arg(short = 'n', long)]
+    pub nqn: Option<String>,
+    /// Hash to bind it with: 0 = none, 1 = SHA-256, 2 = SHA-384, 3 = SHA-512.
+    #[arg(short = 'm', long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub hmac: u8,
+}
+
+/// `flexblk check-dhchap-key`.
+#[derive(Args)]
+pub(crate) struct CheckDhchapKey {
+    /// The secret [from standard input, where nobody else sees it].
+    #[arg(short = 'k', long)]
+    pub key: Option<String>,
+}
+
+impl std::fmt::Debug for CheckDhchapKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CheckDhchapKey(…)")
+    }
+}
+
 /// `flexblk read` and `flexblk write`.
 #[derive(Args, Debug)]
 pub(crate) struct Copy {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
     /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests.
+    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With
+    /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
     pub target: String,
+    /// Authentication.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// First octet.
     #[arg(long, default_value = "0", value_parser = crate::units::bytes)]
     pub offset: u64,
@@ -194,8 +253,12 @@ pub(crate) struct Copy {
 pub(crate) struct Bench {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
     /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests.
+    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With
+    /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
     pub target: String,
+    /// Authentication.
+    #[command(flatten)]
+    pub secrets: Secrets,
     /// Workload.
     #[arg(long, value_enum, default_value = "randread")]
     pub rw: Rw,

@@ -1,6 +1,6 @@
 //! `flexblk bench`: load on a namespace, and what it did.
 
-use crate::args::{Bench, Format, Poll, Rw};
+use crate::args::{Bench, Format, Poll, Rw, Secrets};
 use crate::connect;
 use crate::failure::Failure;
 use ::bench::load::{self, JobReport, Load, Report, Workload};
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &Bench) -> Result<(), Failure> {
 /// What one thread needs.
 struct JobArgs {
     target: String,
+    secrets: Secrets,
     poll: PollMode,
     cpu: Option<usize>,
     pcap: Option<std::path::PathBuf>,
@@ -69,6 +70,7 @@ impl JobArgs {
         };
         JobArgs {
             target: args.target.clone(),
+            secrets: args.secrets.clone(),
             poll: poll_mode(args.poll),
             cpu: args.cpu.map(|cpu| cpu + usize::from(job)),
             pcap: args.pcap.clone().filter(|_| job == 0),
@@ -89,6 +91,7 @@ impl JobArgs {
         connect::pin(self.cpu)?;
         let options = connect::Options {
             poll: self.poll,
+            secrets: self.secrets.clone(),
             queue_depth: self.args_depth,
             pcap: self.pcap.clone(),
         };

@@ -2,6 +2,7 @@
 
 use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};
 use crate::failure::Failure;
+use crate::hosts;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,9 @@ pub(crate) struct Subsystem {
     /// Its namespaces.
     #[serde(default, rename = "namespace")]
     pub namespaces: Vec<Namespace>,
+    /// Its hosts; without any, every host may use it.
+    #[serde(default, rename = "host")]
+    pub hosts: Vec<hosts::Host>,
 }
 
 /// `[[subsystem.namespace]]`.
@@ -73,6 +77,8 @@ pub(crate) struct Plan {
     pub link: Offer,
     /// NQN and its namespaces.
     pub subsystems: Vec<(String, Vec<PlannedNamespace>)>,
+    /// Which hosts may use them.
+    pub hosts: Vec<hosts::Admitted>,
 }
 
 /// One namespace to be.
@@ -91,7 +97,9 @@ impl Plan {
     pub(crate) fn new(args: &Serve) -> Result<Plan, Failure> {
         let file = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let mut subsystems = Vec::new();
+        let mut hosts = Vec::new();
         for subsystem in file.subsystems {
+            hosts.extend(hosts::plan(&subsystem.nqn, subsystem.hosts)?);
             let planned = subsystem.namespaces.into_iter().map(|n| plan(n.nsid, n.uri));
             subsystems.push((subsystem.nqn, planned.collect::<Result<Vec<_>, _>>()?));
         }
@@ -117,6 +125,7 @@ impl Plan {
             pcap: args.pcap.clone().or(file.pcap),
             link: args.link.or(file.link).unwrap_or_default(),
             subsystems,
+            hosts,
         })
     }
 }
@@ -130,7 +139,8 @@ fn plan(nsid: Option<u32>, uri: String) -> Result<PlannedNamespace, Failure> {
 pub(crate) fn read(path: &Path) -> Result<File, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| Failure::new(format!("{shown}: {e}")))?;
-    toml::from_str(&text).map_err(|e| Failure::misuse(format_args!("{shown}: {e}")))
+    toml::from_str(&text)
+        .map_err(|e| Failure::misuse(format_args!("{shown}: {}", hosts::shown(&e))))
 }
 
 #[cfg(test)]

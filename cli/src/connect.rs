@@ -1,6 +1,8 @@
 //! From what was typed to a live session.
 
+use crate::args::Secrets;
 use crate::failure::Failure;
+use crate::keys;
 use initiator::edge::{self, Settings};
 use initiator::{NamespaceInfo, PollMode, TargetSpec};
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ pub(crate) use initiator::edge::AnySession;
 pub(crate) struct Options {
     /// How to wait.
     pub poll: PollMode,
+    /// Authentication; wins over the target string's.
+    pub secrets: Secrets,
     /// Commands outstanding.
     pub queue_depth: u16,
     /// Record every packet.
@@ -20,9 +24,11 @@ pub(crate) struct Options {
 /// A session on a target string, and its namespace.
 pub(crate) fn namespace(
     target: &str,
+    secrets: &Secrets,
     poll: PollMode,
 ) -> Result<(AnySession, NamespaceInfo), Failure> {
-    namespace_with(target, &Options { poll, queue_depth: 128, pcap: None })
+    let secrets = secrets.clone();
+    namespace_with(target, &Options { poll, secrets, queue_depth: 128, pcap: None })
 }
 
 /// The same, with options.
@@ -30,9 +36,11 @@ pub(crate) fn namespace_with(
     target: &str,
     options: &Options,
 ) -> Result<(AnySession, NamespaceInfo), Failure> {
-    let spec: TargetSpec =
+    let mut spec: TargetSpec =
         target.parse().map_err(|e: initiator::spec::SpecError| Failure::misuse(e))?;
+    keys::set(&mut spec, &options.secrets)?;
     if spec.subnqn.is_none() {
+        let target = initiator::spec::without_secrets(target);
         return Err(Failure::misuse(format_args!(
             "target {target:?} names no subsystem: add subnqn=NQN (see `flexblk discover`)"
         )));

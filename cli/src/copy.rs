@@ -37,7 +37,7 @@ struct Pipe<'a> {
 
 /// Namespace → standard output.
 pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
-    let (mut session, ns) = connect::namespace(&args.target, PollMode::Adaptive)?;
+    let (mut session, ns) = connect::namespace(&args.target, &args.secrets, PollMode::Adaptive)?;
     let end = span(args, &ns)?;
     let mut out = std::io::stdout().lock();
     let mut pipe = Pipe::new(&mut session, ns)?;
@@ -62,7 +62,7 @@ pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
 
 /// Standard input → namespace; durable when it returns.
 pub(crate) fn write(args: &Copy) -> Result<(), Failure> {
-    let (mut session, ns) = connect::namespace(&args.target, PollMode::Adaptive)?;
+    let (mut session, ns) = connect::namespace(&args.target, &args.secrets, PollMode::Adaptive)?;
     let end = span(args, &ns)?;
     let mut input = std::io::stdin().lock();
     let mut given = 0;

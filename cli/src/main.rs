@@ -14,6 +14,8 @@ mod config;
 mod connect;
 mod copy;
 mod failure;
+mod hosts;
+mod keys;
 mod limits;
 mod output;
 mod serve;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         Command::ListNs(args) => admin::list_ns(args),
         Command::Read(args) => copy::read(args),
         Command::Write(args) => copy::write(args),
+        Command::GenDhchapKey(args) => keys::generate(args),
+        Command::CheckDhchapKey(args) => keys::check(args),
         Command::Bench(args) => bench::run(args),
         Command::Limits(args) => limits::run(args),
         Command::Compare(args) => compare::run(args),

@@ -141,6 +141,7 @@ fn open<F: Fabric>(fabric: F, config: Config, plan: &Plan) -> Result<Reactor<F>,
             reactor.add_namespace(nqn, planned.nsid, &planned.uri, disk)?;
         }
     }
+    plan.hosts.iter().try_for_each(|admitted| admitted.apply(&mut reactor))?;
     Ok(reactor)
 }
 

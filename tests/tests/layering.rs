@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("fio-plugin", &["initiator"]),
     ("sim", &["target", "initiator"]),
     ("bench", &["target", "initiator", "sim"]),
-    ("cli", &["target", "initiator", "sim", "bench"]),
+    ("cli", &["target", "initiator", "sim", "bench", "auth"]),
     ("xtask", &[]),
     ("tests", &[]),
 ];

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod authentication;
 mod bad_input;
 mod connect;
 mod copy;

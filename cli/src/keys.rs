@@ -1,0 +1,77 @@
+//! Secrets for authentication: made, looked at, and taken from the command line.
+
+use crate::args::{CheckDhchapKey, GenDhchapKey, Secrets};
+use crate::failure::Failure;
+use crate::output::print;
+use auth::{HashId, Secret, system_random};
+use initiator::{TargetSpec, identity};
+use zeroize::Zeroizing;
+
+/// `flexblk gen-dhchap-key`: the same secret as nvme-cli makes of the same words.
+pub(crate) fn generate(args: &GenDhchapKey) -> Result<(), Failure> {
+    let hash = HashId::from_octet(args.hmac);
+    let material = match &args.secret {
+        Some(hex) => octets(hex)?,
+        None => {
+            let length = args.key_length.unwrap_or(hash.map_or(32, HashId::digest_bytes));
+            if length > 64 {
+                return Err(Failure::misuse("--key-length: 32, 48 or 64"));
+            }
+            let mut material = Zeroizing::new(vec![0; length]);
+            system_random(&mut material);
+            material
+        }
+    };
+    if args.key_length.is_some_and(|length| length != material.len()) {
+        return Err(Failure::misuse("--key-length: not that of --secret"));
+    }
+    let nqn = match (&args.nqn, hash) {
+        (Some(nqn), _) => nqn.clone(),
+        (None, Some(_)) => identity::host(None).0,
+        (None, None) => String::new(),
+    };
+    let secret = Secret::generate(&material, hash, &nqn).map_err(Failure::misuse)?;
+    print(secret.text().as_str())
+}
+
+/// `flexblk check-dhchap-key`.
+pub(crate) fn check(args: &CheckDhchapKey) -> Result<(), Failure> {
+    let text = match &args.key {
+        Some(key) => Zeroizing::new(key.clone()),
+        None => {
+            let mut line = Zeroizing::new(String::new());
+            std::io::stdin().read_line(&mut line)?;
+            line
+        }
+    };
+    let secret: Secret = text.parse()?;
+    let hmac = secret.transform().map_or(0, HashId::octet);
+    let (length, crc) = (secret.key_bytes(), secret.crc());
+    print(format_args!("Key is valid (HMAC {hmac}, length {length}, CRC {crc:08x})"))
+}
+
+/// Takes what was given on the command line into `spec`.
+pub(crate) fn set(spec: &mut TargetSpec, secrets: &Secrets) -> Result<(), Failure> {
+    // The value itself is not told.
+    let parse = |option: &str, text: &Option<String>| {
+        let secret = text.as_deref().map(str::parse::<Secret>).transpose();
+        secret.map_err(|why| Failure::misuse(format_args!("{option}: {why}")))
+    };
+    if let Some(secret) = parse("--dhchap-secret", &secrets.dhchap_secret)? {
+        spec.dhchap_secret = Some(secret);
+    }
+    if let Some(secret) = parse("--dhchap-ctrl-secret", &secrets.dhchap_ctrl_secret)? {
+        spec.dhchap_ctrl_secret = Some(secret);
+    }
+    Ok(())
+}
+
+/// Octets from hexadecimal digits.
+fn octets(hex: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let bad = || Failure::misuse("--secret: hexadecimal digits, two for each octet");
+    if !hex.is_ascii() || hex.len() % 2 != 0 {
+        return Err(bad());
+    }
+    let pairs = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16));
+    pairs.collect::<Result<Vec<_>, _>>().map(Zeroizing::new).map_err(|_| bad())
+}
