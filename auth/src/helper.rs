@@ -53,7 +53,7 @@ impl Thread {
         let (out, done) = channel();
         let ring = Arc::clone(&bell);
         let work = move || {
-            // Both ends: the helper was dropped.
+            // Ends when the helper is dropped.
             for (tag, job) in todo {
                 if out.send((tag, job.compute())).is_err() {
                     return;

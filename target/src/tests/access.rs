@@ -101,7 +101,7 @@ fn namespaces_are_hidden_per_host() {
 
 fn two_ports(world: &mut World) -> (Host, Host) {
     let address = "127.0.0.1:4421".parse().unwrap();
-    world.reactor.listen(Port { id: 2, address });
+    world.reactor.listen(Port { id: 2, transport: crate::TransportKind::Rdma, address });
     let a = world.connected(1, 4);
     let mut b = world.host();
     b.to = address;
