@@ -251,7 +251,12 @@ impl ControllerSide {
                 self.verify(&talk, &claim, shared.as_ref().map(|shared| shared.as_slice()));
             }
             // Nobody asked: the owner's bug, harmless.
-            other => self.phase = other,
+            other @ (Phase::Idle
+            | Phase::Challenge(_)
+            | Phase::Challenged(_)
+            | Phase::Success { .. }
+            | Phase::Proved
+            | Phase::Failure(_)) => self.phase = other,
         }
     }
 

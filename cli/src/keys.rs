@@ -69,7 +69,7 @@ pub(crate) fn set(spec: &mut TargetSpec, secrets: &Secrets) -> Result<(), Failur
 /// Octets from hexadecimal digits.
 fn octets(hex: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let bad = || Failure::misuse("--secret: hexadecimal digits, two for each octet");
-    if !hex.is_ascii() || hex.len() % 2 != 0 {
+    if !hex.is_ascii() || !hex.len().is_multiple_of(2) {
         return Err(bad());
     }
     let pairs = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16));

@@ -61,7 +61,7 @@ pub(super) fn send(controller: &mut ControllerSide, octets: &[u8]) -> Sent {
             controller.handle_agreed(job.compute());
             Sent::Taken
         }
-        sent => sent,
+        sent @ (Sent::Taken | Sent::Busy | Sent::Ended(_)) => sent,
     }
 }
 
