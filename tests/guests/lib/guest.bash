@@ -7,6 +7,8 @@ source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 nqn=nqn.2026-11.io.flexblk:guest
 host_addr=10.0.2.2
 port=
+# Ports of the guest that are reached on this machine: hostfwd=tcp:127.0.0.1:PORT-:PORT
+guest_forward=
 # A host NQN and the id that belongs to it.
 host_id=4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0e
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
@@ -33,7 +35,7 @@ guest() {
     (cd "$SCRATCH/$name" && echo test.sh | cpio --quiet -o -H newc | gzip -1) > "$SCRATCH/$name.gz"
     cat "$FLEXBLK_GUESTS/initramfs.gz" "$SCRATCH/$name.gz" > "$SCRATCH/$name.initramfs"
     timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
-        -nic user,model=virtio-net-pci -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
+        -nic "user,model=virtio-net-pci${guest_forward:+,$guest_forward}" -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
         -append "console=ttyS0 panic=-1 quiet guest_addr=10.0.2.15/24" < /dev/null > "$log" 2>&1 || status=$?
     rm -f "$SCRATCH/$name.gz" "$SCRATCH/$name.initramfs"
     [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(tail -30 "$log")"
