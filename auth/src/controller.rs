@@ -10,42 +10,20 @@
 //! Jobs are only there with a group. One conversation at a time: a Negotiate in the middle of one is
 //! an incorrect message.
 
+use crate::choice::{Credentials, choose};
 use crate::digest::Digest;
 use crate::job::{Agreement, Exponent, Job, Outcome};
 use crate::response::{Names, Question};
-use crate::secret::Secret;
 use crate::{Random, sequence_number};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::fabrics::auth::{
     AuthMessage, Challenge, DhGroup, Failure, FailureReason, HashId, MESSAGE_BYTES_MAX, Negotiate,
-    Offer, Reply, Success1,
+    Reply, Success1,
 };
 
 /// A host has this long from Connect, or from Negotiate, to the end of the conversation.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What a target knows of one host.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Credentials {
-    /// The host proves that it has it.
-    pub host: Secret,
-    /// The controller proves that it has it, if the host asks.
-    pub controller: Option<Secret>,
-    /// The hash that the host must speak; `None`: SHA-256 if it does, else the first that it offers.
-    pub hash: Option<HashId>,
-    /// The group that the host must speak; `None`: the null group if it does, else the first that it
-    /// offers. These are the defaults of Linux's target.
-    pub group: Option<DhGroup>,
-}
-
-impl Credentials {
-    /// Of a host with this secret, nothing else said.
-    #[must_use]
-    pub fn new(host: Secret) -> Credentials {
-        Credentials { host, controller: None, hash: None, group: None }
-    }
-}
 
 /// What became of a message of the host.
 #[derive(Debug)]
@@ -147,6 +125,8 @@ impl ControllerSide {
         if matches!(self.phase, Phase::Agreeing(_) | Phase::Verifying(..)) {
             return Sent::Busy;
         }
+        // A host that was authenticated and begins anything here has to end it, too.
+        self.deadline.get_or_insert(now + TIMEOUT);
         let message = match AuthMessage::decode(octets) {
             Ok(message) => message,
             Err(reason) => return self.fail(reason),
@@ -156,7 +136,7 @@ impl ControllerSide {
             return self.fail(FailureReason::IncorrectPayload);
         }
         match (message, std::mem::replace(&mut self.phase, Phase::Idle)) {
-            (AuthMessage::Negotiate(message), Phase::Idle) => self.negotiate(now, &message, random),
+            (AuthMessage::Negotiate(message), Phase::Idle) => self.negotiate(&message, random),
             (AuthMessage::Reply(reply), Phase::Challenged(talk)) => self.reply(talk, &reply),
             (AuthMessage::Success2 { .. }, Phase::Proved) => {
                 self.finish();
@@ -174,11 +154,8 @@ impl ControllerSide {
         }
     }
 
-    fn negotiate(&mut self, now: Instant, message: &Negotiate, random: Random<'_>) -> Sent {
+    fn negotiate(&mut self, message: &Negotiate, random: Random<'_>) -> Sent {
         self.transaction = message.transaction;
-        if self.authenticated {
-            self.deadline = Some(now + TIMEOUT);
-        }
         if message.concatenation != 0 {
             return self.fail(FailureReason::ConcatenationMismatch);
         }
@@ -373,28 +350,4 @@ impl ControllerSide {
 
 fn failure1(transaction: u16, reason: FailureReason) -> AuthMessage<'static> {
     AuthMessage::Failure1(Failure { transaction, reason: reason.octet() })
-}
-
-/// What is spoken, of what the host offers. Errors: nothing that we would speak.
-fn choose(wanted: &Credentials, offer: &Offer) -> Result<(HashId, DhGroup), FailureReason> {
-    let hash =
-        choice(wanted.hash, HashId::Sha256, offer.hashes.iter().filter_map(HashId::from_octet));
-    let group =
-        choice(wanted.group, DhGroup::Null, offer.groups.iter().filter_map(DhGroup::from_octet));
-    let hash = hash.ok_or(FailureReason::HashNotUsable)?;
-    Ok((hash, group.ok_or(FailureReason::GroupNotUsable)?))
-}
-
-/// `wanted` or nothing; without a wish, `usual`, or the first on offer.
-fn choice<T: Copy + PartialEq>(
-    wanted: Option<T>,
-    usual: T,
-    offered: impl Iterator<Item = T>,
-) -> Option<T> {
-    let offered: Vec<T> = offered.collect();
-    let has = |id: &T| offered.contains(id);
-    match wanted {
-        Some(wanted) => Some(wanted).filter(has),
-        None => Some(usual).filter(has).or(offered.first().copied()),
-    }
 }

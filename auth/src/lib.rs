@@ -12,6 +12,7 @@
 //! leaves open is as Linux 6.12 does it.
 #![forbid(unsafe_code)]
 
+mod choice;
 mod controller;
 mod digest;
 mod group;
@@ -21,7 +22,8 @@ mod job;
 mod response;
 mod secret;
 
-pub use controller::{ControllerSide, Credentials, Received, Sent};
+pub use choice::Credentials;
+pub use controller::{ControllerSide, Received, Sent};
 pub use helper::{Helper, InlineHelper, SystemHelper, system_random};
 pub use host::{HostAuthError, HostKeys, HostSide, Step};
 pub use job::{Agreement, Exponent, Job, Outcome};

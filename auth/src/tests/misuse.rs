@@ -182,6 +182,14 @@ fn a_host_that_stops_is_given_up() {
     assert_eq!(target.handle_receive(303, &mut out), None);
     assert_eq!(target.handle_receive(304, &mut out), Some(Received::Next));
     assert_eq!(out.len(), 16 + 32 + 256);
+
+    // Also one that was authenticated, whatever it begins with.
+    let mut target = controller(Credentials::new(secret(PLAIN)));
+    converse(&mut target, host(HostKeys { host: secret(PLAIN), controller: None }));
+    assert_eq!(target.deadline(), None);
+    target.handle_send(later, &[], &mut dice(2));
+    assert!(target.deadline().is_some_and(|deadline| deadline > later));
+    assert_eq!(receive(&mut target).0, failed(FailureReason::IncorrectPayload));
 }
 
 proptest! {
