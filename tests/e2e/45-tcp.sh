@@ -58,7 +58,7 @@ for nsid in 1 2; do
     grep -q 'err= 0' "$SCRATCH/fio.log" || fail "fio, namespace $nsid: $(cat "$SCRATCH/fio.log")"
 done
 fio --name=mixed --ioengine="external:$FLEXBLK_FIO" --thread=1 --trtype=tcp --traddr=$addr --subnqn=$nqn --nsid=1 \
-    --rw=randtrimwrite --bs=4k --iodepth=1024 --fsync=64 --io_size=64m > "$SCRATCH/fio.log" 2>&1 ||
+    --hdgst=on --ddgst=on --rw=randtrimwrite --bs=4k --iodepth=1024 --fsync=64 --io_size=64m > "$SCRATCH/fio.log" 2>&1 ||
     fail "trim, sync, threads: $(cat "$SCRATCH/fio.log")"
 
 # Nonsense, silence and hosts that are killed, while another goes on.

@@ -6,6 +6,7 @@ use crate::fabric::{
 };
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -147,7 +148,10 @@ impl<F: Fabric> Fabric for Beside<F> {
         self.fabric.activity().wrapping_add(self.tcp.activity())
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
-        self.fabric.counters(report);
-        self.tcp.counters(report);
+        let mut sums = BTreeMap::<_, u64>::new();
+        let mut add = |name, count| *sums.entry(name).or_default() += count;
+        self.fabric.counters(&mut add);
+        self.tcp.counters(&mut add);
+        sums.into_iter().for_each(|(name, count)| report(name, count));
     }
 }

@@ -4,13 +4,13 @@ use super::connection::{Connection, Tools, no_connection};
 use super::hash::NumberHash;
 use super::held::{Buffer, Held};
 use super::machine::{Machine, NotPosted, REASON_INVALID_SERVICE, Stage};
-use super::readiness::Readiness;
-use super::{Counts, Shared, Stop, TcpConfig, socket};
+use super::{Counts, Shared, Stop, TcpConfig};
 use crate::fabric::{
     ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle,
     Work,
 };
 use crate::link::sys::StreamArrays;
+use crate::stream::{self, Readiness, Ready};
 use memory::{Access, DmaBuf, Mr, Region, Registry, RegistryFull};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -58,6 +58,8 @@ pub struct TcpFabric {
     /// Sockets of connections that are over, until their peers have closed them too: closed earlier,
     /// with octets in it that nobody reads, a socket takes back what it sent last.
     pub(super) lingerers: Vec<(TcpStream, Instant)>,
+    /// Kept for its memory.
+    pub(super) told: Vec<Ready>,
     pub(super) turn: u64,
     /// The next turn looks at all.
     pub(super) must_look: Cell<bool>,
@@ -88,6 +90,7 @@ impl TcpFabric {
             handshakes: Vec::new(),
             over: Vec::new(),
             lingerers: Vec::new(),
+            told: Vec::new(),
             turn: 0,
             must_look: Cell::new(true),
         })
@@ -217,7 +220,7 @@ impl Fabric for TcpFabric {
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         let qp = self.take_handle();
         let deadline = now + self.shared.config.handshake;
-        match socket::connecting(self.shared.config.local, to) {
+        match stream::connecting(self.shared.config.local, to) {
             Ok(stream) => {
                 let machine = Machine::host(qp, to, &params, &self.shared);
                 self.add(Connection::new(machine, stream, deadline));
@@ -315,15 +318,15 @@ impl Fabric for TcpFabric {
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let counts = &self.shared.counts;
-        report("tcp.tx_syscalls", counts.tx_syscalls);
-        report("tcp.rx_syscalls", counts.rx_syscalls);
-        report("tcp.rx_empty_syscalls", counts.rx_empty_syscalls);
-        report("tcp.tx_bytes", counts.tx_bytes);
-        report("tcp.rx_bytes", counts.rx_bytes);
+        report("link.tx_syscalls", counts.tx_syscalls);
+        report("link.rx_syscalls", counts.rx_syscalls);
+        report("link.rx_empty_syscalls", counts.rx_empty_syscalls);
+        report("link.tx_bytes", counts.tx_bytes);
+        report("link.rx_bytes", counts.rx_bytes);
         report("tcp.tx_pdus", counts.tx_pdus);
         report("tcp.rx_pdus", counts.rx_pdus);
-        report("tcp.tx_copied_bytes", 0);
-        report("tcp.placed_bytes", counts.placed_bytes);
+        report("link.tx_copied_bytes", 0);
+        report("dpa.placed_bytes", counts.placed_bytes);
         report("tcp.direct_bytes", counts.direct_bytes);
         report("tcp.faults", counts.faults);
     }

@@ -1,11 +1,11 @@
 //! A turn of the fabric: which connections are looked at, and what becomes of them.
 
+use super::Stop;
 use super::connection::Connection;
 use super::fabric::{LISTENER, Listener, TcpFabric};
 use super::machine::{Machine, Stage};
-use super::readiness::Ready;
-use super::{Stop, socket};
 use crate::fabric::QpHandle;
+use crate::stream::{self, Ready};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -31,7 +31,7 @@ impl TcpFabric {
         if self.listeners.iter().any(|listener| listener.port == port) {
             return Ok(());
         }
-        let socket = socket::listener(SocketAddr::new(self.shared.config.local, port))?;
+        let socket = stream::listener(SocketAddr::new(self.shared.config.local, port))?;
         let number = self.listeners.len() as u64;
         self.readiness.watch(&socket, LISTENER | number, false)?;
         self.listeners.push(Listener { socket, port, is_ready: false });
@@ -43,9 +43,10 @@ impl TcpFabric {
         self.must_look.set(false);
         self.shared.counts.rx_syscalls += 1;
         // It fails for reasons of this code only; then there is nothing to see.
-        let told: Vec<Ready> = self.readiness.look().map(Iterator::collect).unwrap_or_default();
+        let mut told = std::mem::take(&mut self.told);
+        let _ = self.readiness.look(&mut told);
         self.shared.counts.rx_empty_syscalls += u64::from(told.is_empty());
-        for ready in told {
+        for ready in told.drain(..) {
             let number = u32::try_from(ready.name & !LISTENER).unwrap_or(u32::MAX);
             if ready.name & LISTENER == 0 {
                 self.heard(QpHandle(number), ready);
@@ -53,6 +54,7 @@ impl TcpFabric {
                 listener.is_ready = true;
             }
         }
+        self.told = told;
         for number in 0..self.listeners.len() {
             if self.listeners[number].is_ready {
                 self.accept_all(number, now);

@@ -2,16 +2,16 @@
 
 use super::world::{config, params};
 use crate::fabric::{
-    ConnectParams, DisconnectReason, Fabric, FabricEvent, Gather, QpHandle, Work, WorkOp,
+    ConnectParams, DisconnectReason, Fabric, FabricEvent, Gather, Landed, QpHandle, Work, WorkOp,
 };
 use crate::nvme_tcp::{TcpConfig, TcpFabric};
-use memory::{Access, Mr, Region, Sge};
+use memory::{Access, DmaBuf, Mr, Region, Sge};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use wire::cm::{NvmeRejStatus, NvmeRejectPrivate, NvmeRequestPrivate};
 use wire::fabrics::{ConnectCmd, ConnectFault};
-use wire::nvme::{Cid, Cqe, QueueId, Sqe, Status, ZeroBased};
+use wire::nvme::{Cid, Cqe, Nsid, QueueId, Sgl, Sqe, Status, ZeroBased};
 use wire::nvme_tcp::{CommonHeader, Framing, IcReq, Pdu, PduKind, TermReq, field};
 
 /// Turns of both sides that a step may take.
@@ -144,6 +144,50 @@ fn many_connect_and_leave() {
     });
     let empty = |end: &End| end.fabric.connections.is_empty() && end.fabric.lingerers.is_empty();
     run(&mut [&mut target, &mut host], |ends| ends.iter().all(|end| empty(end)));
+}
+
+/// Goal: in-capsule data is copied once, from where it arrived, while it is still there; otherwise from
+/// the receive that it was for.
+#[test]
+fn in_capsule_data_is_copied_once() {
+    let (mut target, to) = target(8);
+    let mut host = host();
+    let landing = Region::allocate(8192).unwrap();
+    let mr = target.fabric.register(&landing, Access::LOCAL_WRITE).unwrap();
+    target.fabric.hold_back(&mr);
+    let qp = dial(&mut host, to, 0);
+    run(&mut [&mut target, &mut host], |ends| !ends[1].events.is_empty());
+    send_connect(&mut host, qp, 0, 31);
+    run(&mut [&mut target, &mut host], |ends| !ends[0].requests().is_empty());
+    let at = target.requests()[0];
+    accept(&mut target, at);
+    for (token, seed) in [(20_u64, 1_u8), (21, 2)] {
+        let held = (token - 20) * 4096;
+        let capsule = target.sge(512 + held / 64, 64);
+        let data = Sge { addr: mr.addr + held, length: 4096, lkey: mr.lkey };
+        let local = Gather::two(capsule, data);
+        target.fabric.post(at, Work { token, op: WorkOp::Recv, local, signaled: true }).unwrap();
+        let content: Vec<u8> = (0..4096_usize).map(|at| (at % 251) as u8 ^ seed).collect();
+        host.region.write(64 << 10, &content);
+        let mut sqe = Sqe::new(1, Cid(token as u16), Nsid(1));
+        sqe.set_sgl(Sgl::InCapsule { offset: 0, len: 4096 });
+        host.region.write(32 << 10, sqe.as_octets());
+        let local = Gather::two(host.sge(32 << 10, 64), host.sge(64 << 10, 4096));
+        let op = WorkOp::Send { invalidate: None };
+        host.fabric.post(qp, Work { token, op, local, signaled: false }).unwrap();
+        let landed = FabricEvent::Recv { qp: at, token, len: 64 + 4096, invalidated: None };
+        run(&mut [&mut target, &mut host], |ends| ends[0].events.contains(&landed));
+        let is_late = token == 21;
+        if is_late {
+            target.turn();
+        }
+        let disk = Region::allocate(4096).unwrap();
+        let mut block = DmaBuf::new(&disk, 0, 0, 4096);
+        let from = Landed { region: &landing, offset: held as usize, len: 4096 };
+        let copied_again = target.fabric.copy_landed(&from, &mut block);
+        assert_eq!(copied_again, if is_late { 4096 } else { 0 });
+        assert!(block.bytes() == content, "late: {is_late}");
+    }
 }
 
 /// Goal: nobody there, or a target that refuses: the host hears which, and why.
