@@ -1,6 +1,8 @@
-//! Ending the commands of a host that was fenced off.
+//! Ending commands before they are done: because a host asks for it, or because it was fenced off.
 //!
-//! Source: NVMe Base 2.1, "Reservations" (preempting a reservation or registration).
+//! What only waits ends at once; what a disk or the fabric works on does not.
+//! Source: NVMe Base 2.1, "Abort command", "Reservations" (preempting a reservation or
+//! registration).
 
 use super::{Buffer, Command, Pending, Queue, Stage, release};
 use crate::action::{Action, Actions, Counted};
@@ -8,8 +10,9 @@ use crate::fault::Fault;
 use crate::io::IoKind;
 use wire::nvme::Status;
 
-/// The answer to a command that is ended so.
-pub(super) const PREEMPTED: Fault = Fault::plain(Status::ABORTED_PREEMPT);
+/// The answers to commands that are ended so.
+const PREEMPTED: Fault = Fault::plain(Status::ABORTED_PREEMPT);
+const ABORTED: Fault = Fault::plain(Status::ABORT_REQUESTED);
 
 impl Command {
     /// It was told to end, and has not ended yet.
@@ -24,14 +27,10 @@ impl Command {
 }
 
 impl Queue {
-    /// Ends what reaches blocks of namespace `nsid`. Those that cannot be ended at once are added to
-    /// `victims`.
-    pub(crate) fn abort_namespace(
-        &mut self,
-        nsid: u32,
-        victims: &mut Vec<(u32, u16)>,
-        out: &mut Actions,
-    ) {
+    /// Ends what reaches blocks of namespace `nsid`. Returns the slots of those that cannot be ended
+    /// at once.
+    pub(crate) fn abort_namespace(&mut self, nsid: u32, out: &mut Actions) -> Vec<u16> {
+        let mut victims = Vec::new();
         for slot in 0..super::slots_of(&self.commands) {
             let command = self.command(slot);
             if !command.reaches(nsid) {
@@ -55,21 +54,55 @@ impl Queue {
                     let command = self.command(slot);
                     command.stage = stage;
                     command.is_preempted = true;
-                    victims.push((self.index, slot));
+                    victims.push(slot);
                 }
             }
         }
+        victims
     }
     /// Answers a command that was told to end. Its buffer goes back at once: the host that it
     /// belongs to may be dead, and never acknowledge the answer.
     pub(crate) fn end_preempted(&mut self, slot: u16, buffer: Option<Buffer>, out: &mut Actions) {
+        out.push_back(Action::Count(Counted::Preempted));
+        self.end_waiting(slot, buffer, PREEMPTED, out);
+    }
+    fn end_waiting(&mut self, slot: u16, buffer: Option<Buffer>, fault: Fault, out: &mut Actions) {
         if let Some(buffer) = buffer {
             release(buffer, out);
         }
-        out.push_back(Action::Count(Counted::Preempted));
-        self.end(slot, PREEMPTED, out);
-        self.end_partner(slot, PREEMPTED, out);
+        self.end(slot, fault, out);
+        self.end_partner(slot, fault, out);
         self.end_copy(slot, out);
+    }
+    /// Ends command `cid` as its host wishes, if it only waits: for its turn to fetch data, for a
+    /// Copy before it, for its other half. True: it was ended.
+    pub(crate) fn abort(&mut self, cid: u16, out: &mut Actions) -> bool {
+        let has_cid = |command: &Command| {
+            command.inflight.as_ref().is_some_and(|inflight| inflight.cid() == cid)
+        };
+        let Some(at) = self.commands.iter().position(has_cid) else { return false };
+        let slot = u16::try_from(at).unwrap_or(u16::MAX);
+        match std::mem::take(&mut self.command(slot).stage) {
+            Stage::ReadQueued(buffer) => {
+                self.read_queue.retain(|queued| *queued != slot);
+                self.end_waiting(slot, Some(buffer), ABORTED, out);
+                true
+            }
+            stage @ (Stage::Free
+            | Stage::Accepted
+            | Stage::Preparing
+            | Stage::AtDisk
+            | Stage::Fetching(_)
+            | Stage::Event
+            | Stage::Responding(_)) => {
+                let only_waits = matches!(stage, Stage::Accepted) && self.waits_alone(slot);
+                self.command(slot).stage = stage;
+                if only_waits {
+                    self.end_waiting(slot, None, ABORTED, out);
+                }
+                only_waits
+            }
+        }
     }
     /// Nothing that was asked for will bring it on: the first half of a pair, or a Copy behind
     /// another.
