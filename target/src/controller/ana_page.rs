@@ -8,8 +8,8 @@ use wire::nvme::{AsyncEvent, GetLogPageCmd, Nsid};
 
 /// Seconds after which a host need not wait for a change any longer (ANATT).
 pub(super) const TRANSITION_S: u8 = 10;
-/// All five states are reported; a namespace may change its group; groups are numbered (ANACAP).
-pub(super) const CAPABILITIES: u8 = 0x1f | 1 << 7;
+/// All five states are reported; a namespace may change its group while it is in use (ANACAP).
+pub(super) const CAPABILITIES: u8 = 0x1f;
 /// Log specific parameter: groups without their namespaces.
 const GROUPS_ONLY: u32 = 1;
 

@@ -219,6 +219,14 @@ impl Controller {
     pub(crate) fn queues(&self) -> impl Iterator<Item = u32> + '_ {
         self.queues.iter().flatten().copied()
     }
+    /// It is one of namespaces, not of the discovery log.
+    pub(crate) fn has_io_queues(&self) -> bool {
+        self.kind == ControllerKind::Io
+    }
+    /// The connection of queue `qid`.
+    pub(crate) fn queue(&self, qid: u16) -> Option<u32> {
+        self.queues.get(usize::from(qid)).copied().flatten()
+    }
     /// Its admin queue.
     pub(crate) fn admin_queue(&self) -> Option<u32> {
         self.queues.first().copied().flatten()

@@ -10,11 +10,11 @@
 
 mod command;
 mod copy;
+mod ending;
 mod flow;
 mod fused;
 mod inflight;
 mod memory;
-mod preempt;
 mod token;
 
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};

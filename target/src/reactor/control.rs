@@ -9,7 +9,7 @@ use crate::queue::{Answer, Buffer, ControlBuffer, Stage};
 use memory::{Access, Region};
 use netstack::fabric::Fabric;
 use std::time::Instant;
-use wire::nvme::{AdminOpcode, FabricsType, Sqe, Status};
+use wire::nvme::{AbortCmd, AdminOpcode, FabricsType, QueueId, Sqe, Status};
 
 /// How to go on with a command that was just accepted.
 enum Start {
@@ -91,6 +91,10 @@ impl<F: Fabric> Reactor<F> {
         }
         if sqe.fabrics_type() == Some(FabricsType::Disconnect) {
             let outcome = self.disconnect_queue(index, slot);
+            return self.answer(index, slot, sqe, outcome);
+        }
+        if names_io_command(sqe) {
+            let outcome = self.abort_io(at, sqe);
             return self.answer(index, slot, sqe, outcome);
         }
         if names_namespace_feature(sqe) {
@@ -212,6 +216,11 @@ impl<F: Fabric> Reactor<F> {
         queue.close_after(slot);
         Ok(0)
     }
+}
+
+/// An Abort of a command of an I/O queue.
+fn names_io_command(sqe: &Sqe) -> bool {
+    sqe.admin_opcode() == Some(AdminOpcode::Abort) && AbortCmd::decode(sqe).queue != QueueId::ADMIN
 }
 
 /// Before Connect nothing but Connect is served, afterwards everything but.

@@ -15,6 +15,7 @@ mod live;
 mod probe;
 mod random;
 mod reservations;
+mod rivals;
 mod scale;
 mod support;
 mod teardown;
