@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::identify::identify;
 use super::{NQN, World};
-use crate::{AnaState, HostList, Port};
+use crate::{AnaState, HostList, Port, TransportKind};
 use wire::fabrics::{ConnectFault, DiscoveryHeader};
 use wire::nvme::identify::{Cns, ControllerList, IdentifyController, IdentifyNamespace};
 use wire::nvme::identify::{IndependentNamespace, NamespaceList};
@@ -101,7 +101,7 @@ fn namespaces_are_hidden_per_host() {
 
 fn two_ports(world: &mut World) -> (Host, Host) {
     let address = "127.0.0.1:4421".parse().unwrap();
-    world.reactor.listen(Port { id: 2, address });
+    world.reactor.listen(Port { id: 2, transport: TransportKind::Rdma, address });
     let a = world.connected(1, 4);
     let mut b = world.host();
     b.to = address;
