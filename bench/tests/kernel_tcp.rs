@@ -127,7 +127,7 @@ fn the_block_server_serves_over_tcp() {
             }
         };
         let (ramp, time) = (Duration::from_millis(20), Duration::from_millis(200));
-        let pacing = Pacing { ramp, time, idle: &mut |_| std::thread::yield_now() };
+        let pacing = Pacing { ramp, time, waiter: Waiter::new(PollMode::Busy).yielding() };
         let outcome = client.run(pacing, &mut Deaf).unwrap();
         stop.store(true, Ordering::Relaxed);
         let (served, bad) = server.join().unwrap();

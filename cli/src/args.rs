@@ -275,7 +275,7 @@ pub(crate) struct Compare {
     /// These stacks only, by name [all].
     #[arg(long, value_name = "STACK", value_delimiter = ',')]
     pub stacks: Vec<String>,
-    /// Alternated rounds [5].
+    /// Alternated rounds [5, with --quick and --work 3].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: Option<u32>,
     /// Seconds of one sample [1, or 0.35 with --quick].
@@ -284,6 +284,10 @@ pub(crate) struct Compare {
     /// Processors of server and client [0,1].
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     pub cpus: Vec<usize>,
+    /// Count instructions and cache misses per I/O too, with valgrind, where techniques are switched
+    /// off in turn: 45 seconds more at most for each of these scenarios.
+    #[arg(long)]
+    pub work: bool,
     /// Write a report with plots.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,

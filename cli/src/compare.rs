@@ -3,10 +3,10 @@
 use crate::args::{Compare, CompareChild, Format};
 use crate::connect;
 use crate::failure::Failure;
-use ::bench::compare::record::{Comparison, FORMAT, Settings};
+use ::bench::compare::record::{Comparison, FORMAT, Role, Settings};
 use ::bench::compare::run::{Runner, Times};
 use ::bench::compare::scenarios::{self, Plan};
-use ::bench::compare::{self, child::ChildSpec};
+use ::bench::compare::{self, child::ChildSpec, work};
 use ::bench::report::{against, html, table};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Seconds of the limits' measurement, before and after.
@@ -102,7 +101,8 @@ fn chosen(args: &Compare) -> Result<Vec<Plan>, Failure> {
 }
 
 fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison, Failure> {
-    let rounds = args.rounds.unwrap_or(5);
+    // Two rounds less, so that both together are still quick.
+    let rounds = args.rounds.unwrap_or(if args.quick && args.work { 3 } else { 5 });
     let default = if args.quick { (0.1, 0.35) } else { (0.3, 1.0) };
     let times = Times {
         ramp_seconds: default.0,
@@ -117,15 +117,26 @@ fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison,
     let (ramp_seconds, sample_seconds) = (times.ramp_seconds, times.seconds);
     let mut runner = Runner::new(program, [server_cpu, client_cpu], times)?;
     let mut results = Vec::new();
+    let mut notes = Vec::new();
+    let counts_work = args.work && can_count_work(plans, &mut notes);
     for plan in plans {
-        let scenario = compare::scenario(&mut runner, plan, rounds, &mut |plan, stack, round| {
-            bar.set_message(format!("{}, {stack}, round {}", plan.name, round + 1));
-            bar.inc(1);
-        })?;
+        let mut scenario =
+            compare::scenario(&mut runner, plan, rounds, &mut |plan, stack, round| {
+                bar.set_message(format!("{}, {stack}, round {}", plan.name, round + 1));
+                bar.inc(1);
+            })?;
+        let mut missing = Vec::new();
+        if counts_work {
+            missing = work::fill(&mut runner, plan, &mut scenario, &mut |stack| {
+                bar.set_message(format!("{}, {stack}, work per I/O", plan.name));
+            });
+        }
         if args.output == Format::Normal {
             let text = table::scenario(&scenario, &before);
             bar.suspend(|| crate::output::print(text))?;
         }
+        tell(&bar, &missing);
+        notes.extend(missing);
         results.push(scenario);
     }
     bar.finish_and_clear();
@@ -149,10 +160,28 @@ fn measure(args: &Compare, plans: &[Plan], begin: Instant) -> Result<Comparison,
             huge_pages: runner.huge_pages(),
             seconds: begin.elapsed().as_secs_f64(),
         },
-        remarks: compare::remarks(&results, &limits),
+        remarks: [compare::remarks(&results, &limits), notes].concat(),
         limits,
         scenarios: results,
     })
+}
+
+/// Whether work per I/O can be counted; if not, the last note says why.
+fn can_count_work(plans: &[Plan], notes: &mut Vec<String>) -> bool {
+    let mut stacks = plans.iter().flat_map(|plan| &plan.stacks);
+    let why = if stacks.any(|stack| stack.role == Role::Ablation) {
+        work::available()
+    } else {
+        Err("Work per I/O is not counted: no chosen scenario has techniques switched off.".into())
+    };
+    let Err(why) = why else { return true };
+    eprintln!("flexblk: {why}");
+    notes.push(why);
+    false
+}
+
+fn tell(bar: &ProgressBar, notes: &[String]) {
+    bar.suspend(|| notes.iter().for_each(|note| eprintln!("flexblk: {note}")));
 }
 
 /// Processors of server and client.
@@ -202,7 +231,8 @@ pub(crate) fn child(args: &CompareChild) -> Result<(), Failure> {
     }));
     connect::pin(args.cpu)?;
     let spec: ChildSpec = serde_json::from_str(&args.spec)?;
-    let mut engine = Command::new(std::env::current_exe()?);
+    spec.end_with_parent()?;
+    let mut engine = ChildSpec::command(&spec.under, &std::env::current_exe()?);
     engine.arg("compare-engine").stdout(std::process::Stdio::null());
     let report = if args.role == "server" {
         // Whoever waits for this line is gone: the next write tells.
@@ -216,7 +246,7 @@ pub(crate) fn child(args: &CompareChild) -> Result<(), Failure> {
 
 /// An engine, for the application whose socket is the standard input.
 pub(crate) fn engine() -> Result<(), Failure> {
-    // It does not outlive its application.
+    // It does not outlive its application: one that ended before this is told by its socket.
     let kill = rustix::process::Signal::KILL;
     rustix::process::set_parent_process_death_signal(Some(kill)).map_err(std::io::Error::from)?;
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;

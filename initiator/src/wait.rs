@@ -36,6 +36,7 @@ pub enum Idled {
 pub struct Waiter {
     mode: PollMode,
     yields: bool,
+    spin: Duration,
     quiet_since: Option<Instant>,
     sleeps: u64,
 }
@@ -44,13 +45,18 @@ impl Waiter {
     /// A waiter of this mode.
     #[must_use]
     pub fn new(mode: PollMode) -> Waiter {
-        Waiter { mode, yields: false, quiet_since: None, sleeps: 0 }
+        Waiter { mode, yields: false, spin: SPIN, quiet_since: None, sleeps: 0 }
     }
     /// The same, but while it would spin it offers the processor to others: for a host that shares
     /// one with its network stack.
     #[must_use]
     pub fn yielding(self) -> Waiter {
         Waiter { yields: true, ..self }
+    }
+    /// The same with another spin budget than [`SPIN`].
+    #[must_use]
+    pub fn spinning(self, spin: Duration) -> Waiter {
+        Waiter { spin, ..self }
     }
 
     /// Something happened: the whole budget is there again. For callers that go elsewhere between
@@ -91,7 +97,7 @@ impl Waiter {
             return Idled::Here;
         }
         let since = *self.quiet_since.get_or_insert(now);
-        let is_early = now.saturating_duration_since(since) < SPIN;
+        let is_early = now.saturating_duration_since(since) < self.spin;
         if self.mode == PollMode::Busy || is_early {
             return self.spin();
         }

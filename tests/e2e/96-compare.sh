@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# timeout: 120
+# timeout: 180
 # `flexblk compare` over a few short samples: both stacks run, the table, the report and the JSON have what they
-# promise, an older run is read back, misuse is told before anything is measured, and a dead process ends the run with
-# its reason.
+# promise, an older run is read back, misuse is told before anything is measured, a dead process ends the run with its
+# reason, and a killed run takes its processes with it.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
 few=(--only "block-server,randread-4k-x1" --stacks "flexins,flexins-piped,microkernel,microkernel-compacting")
@@ -24,6 +24,12 @@ status=0
     > "$SCRATCH/table" 2> "$SCRATCH/err" || status=$?
 [ $status = 0 ] || grep -q 'slower than before' "$SCRATCH/err" || fail "against: $(cat "$SCRATCH/err")"
 grep -q 'equal total cores' "$SCRATCH/table" || fail "no ratio in the table"
+
+# Work per I/O: counted where valgrind is, and said why not where it is not.
+"$FLEXBLK" compare --only block-server --stacks flexins-app-crc --rounds 1 --time 0.2 --work -o json \
+    > "$SCRATCH/work.json" 2> "$SCRATCH/err" || fail "work: $(cat "$SCRATCH/err")"
+if command -v valgrind > /dev/null; then word='"instructions":'; else word='Work per I/O is not counted'; fi
+grep -q "$word" "$SCRATCH/work.json" || fail "no $word: $(cat "$SCRATCH/err")"
 
 refused() { # WORD ARGUMENTS…: exits with 1 or 2, says WORD, and does not take long.
     local word=$1 status=0 begin=$SECONDS
@@ -58,4 +64,25 @@ wait $run || status=$?
 grep -q 'ended' "$SCRATCH/err" || fail "no reason: $(cat "$SCRATCH/err")"
 sleep 0.5
 pgrep -P $run > /dev/null && fail "processes were left behind"
-exit 0
+
+# The comparison itself is killed, and cannot clean up: its processes and their engines end with it, long before they
+# would by themselves.
+"$FLEXBLK" compare --only block-server --stacks microkernel --rounds 1 --time 20 > /dev/null 2> "$SCRATCH/err" &
+run=$!
+helper_pids+=($run)
+for _ in $(seq 300); do
+    applications=$(pgrep -d, -P $run || echo 0)
+    engines=$(pgrep -d, -P "$applications" -f compare-engine || echo 0)
+    [[ "$applications" = *,* && "$engines" = *,* ]] && break
+    sleep 0.1
+done
+[[ "$engines" = *,* ]] || fail "no two engines: $(cat "$SCRATCH/err")"
+helper_pids+=(${applications//,/ } ${engines//,/ })
+kill -KILL $run
+wait $run 2> /dev/null || true
+for _ in $(seq 30); do
+    left=$(ps -o pid=,args= -p "$applications,$engines" || true)
+    [ -z "$left" ] && exit 0
+    sleep 0.1
+done
+fail "outlive the comparison: $left"

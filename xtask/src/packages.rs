@@ -5,13 +5,14 @@ use std::process::Command;
 use crate::shell::{Outcome, read, run, say};
 
 /// Package, and what it is for.
-const WANTED: [(&str, &str); 9] = [
+const WANTED: [(&str, &str); 10] = [
     ("gcc", "linker, and the C shim of the fio plug-in"),
     ("libc6-dev", "C headers for the shim"),
     ("make", "fio's configure script"),
     ("dpkg-dev", "unpacks fio's source package"),
     ("fio", "the load generator"),
     ("nbdkit", "the yardstick of the performance table"),
+    ("valgrind", "instructions and cache misses of `flexblk compare --work`"),
     ("tshark", "reads our packet captures independently"),
     ("iproute2", "network namespaces in the end-to-end tests"),
     ("procps", "process figures in the end-to-end tests"),

@@ -3,6 +3,8 @@
 use super::{ANSWER_BYTES, ANSWER_LEN, HEADER_LEN, Header, Work, mix};
 use crate::load::{LATENCY_MAX_NS, Observer, Stage};
 use hdrhistogram::Histogram;
+use initiator::Waiter;
+use initiator::wait::Idled;
 use memory::{Access, Mr, Region, Sge};
 use netstack::fabric::{Fabric, FabricEvent, Full, Gather, QpHandle, Work as Posted, WorkOp};
 use std::collections::HashMap;
@@ -20,19 +22,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST: u64 = 1 << 63;
 
 /// How long, and how to wait between turns that find nothing.
-pub struct Pacing<'a> {
+pub struct Pacing {
     /// Not measured, before.
     pub ramp: Duration,
     /// Measured.
     pub time: Duration,
-    /// After a turn without work.
-    pub idle: &'a mut dyn FnMut(Instant),
+    /// What it does in turns without work.
+    pub waiter: Waiter,
 }
 
 /// What a run did.
 pub struct Outcome {
     /// Blocks answered in the measured time.
     pub blocks: u64,
+    /// Blocks answered, ever.
+    pub blocks_ever: u64,
     /// Measured.
     pub time: Duration,
     /// Nanoseconds from request to answer.
@@ -186,12 +190,12 @@ impl<F: Fabric> Client<F> {
     /// Runs the load. `observer` hears of stages and turns.
     ///
     /// Errors: the connection ended, or an answer did not come.
-    pub fn run(&mut self, pacing: Pacing<'_>, observer: &mut dyn Observer) -> io::Result<Outcome> {
-        let Pacing { ramp, time, idle } = pacing;
+    pub fn run(&mut self, pacing: Pacing, observer: &mut dyn Observer) -> io::Result<Outcome> {
+        let Pacing { ramp, time, mut waiter } = pacing;
         let begin = Instant::now();
         let (measure_from, end) = (begin + ramp, begin + ramp + time);
         let latency = Histogram::new_with_max(LATENCY_MAX_NS, 3).map_err(io::Error::other)?;
-        let mut outcome = Outcome { blocks: 0, time, latency, refused: 0 };
+        let mut outcome = Outcome { blocks: 0, blocks_ever: 0, time, latency, refused: 0 };
         let (mut stage, mut now, mut last_answer) = (Stage::Ramp, begin, begin);
         let mut activity = 0;
         while now < end || self.free.len() < self.work.depth as usize {
@@ -220,8 +224,8 @@ impl<F: Fabric> Client<F> {
             } else if now > last_answer + ANSWER_TIMEOUT {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not answer"));
             }
-            if !did_work {
-                idle(now);
+            let deadline = self.fabric.poll_timeout();
+            if waiter.idle(&self.fabric, did_work, now, deadline) == Idled::Away {
                 now = Instant::now();
             }
         }
@@ -312,6 +316,7 @@ impl<F: Fabric> Client<F> {
         if status != [0; 4] {
             outcome.refused += 1;
         }
+        outcome.blocks_ever += 1;
         if stage == Stage::Measuring {
             outcome.blocks += 1;
             let ns = u64::try_from((now - sent).as_nanos()).unwrap_or(LATENCY_MAX_NS);

@@ -3,6 +3,7 @@ use super::*;
 use crate::load::Observer;
 use dpa::nic::Nic;
 use dpa::rx::Placer;
+use initiator::{PollMode, Waiter};
 use memory::Region;
 use netstack::endpoint::EndpointConfig;
 use netstack::link::{Link, UdpLink};
@@ -60,7 +61,7 @@ fn run(ports: [&'static str; 2], work: Work, by_nic: bool, spoil: bool) -> ((u64
         client.spoil();
     }
     let (ramp, time) = (Duration::from_millis(20), Duration::from_millis(200));
-    let pacing = Pacing { ramp, time, idle: &mut |_| std::thread::yield_now() };
+    let pacing = Pacing { ramp, time, waiter: Waiter::new(PollMode::Busy).yielding() };
     let outcome = client.run(pacing, &mut Deaf).unwrap();
     stop.store(true, Ordering::Relaxed);
     (server.join().unwrap(), outcome.blocks, outcome.refused)

@@ -4,9 +4,14 @@ use super::meter::{self, Counts, TurnMeter};
 use super::page::{Handle, Page, Phase};
 use crate::block_server;
 use crate::load::{Counters, Observer, Stage, Workload};
-use crate::stack::{Idle, StackSpec};
+use crate::stack::StackSpec;
+use initiator::{PollMode, Waiter};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
+use std::io;
 use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 /// What a process is told, as JSON.
@@ -32,6 +37,8 @@ pub struct ChildSpec {
     pub seconds: f64,
     /// Makes the offsets.
     pub seed: u64,
+    /// Words before a program's name that count what it does; its engine is started with them too.
+    pub under: Vec<String>,
 }
 
 /// What to do.
@@ -55,6 +62,8 @@ pub enum ChildWork {
 pub struct ChildReport {
     /// I/Os done in the measured time (client).
     pub ios: u64,
+    /// I/Os done from the first to the last (client).
+    pub ios_ever: u64,
     /// Seconds measured (client).
     pub seconds: f64,
     /// Microseconds at 0, 1, … 100 percent, and at 99.9 (client).
@@ -149,9 +158,35 @@ impl Observer for Watch {
 }
 
 impl ChildSpec {
-    /// How this process idles.
+    /// What this process does in turns that find nothing.
     #[must_use]
-    pub fn idle(&self) -> Idle {
-        self.stack.idle()
+    pub fn waiter(&self) -> Waiter {
+        let idle = self.stack.idle();
+        let waiter = match idle.spin {
+            Some(spin) => Waiter::new(PollMode::Adaptive).spinning(spin),
+            None => Waiter::new(PollMode::Busy),
+        };
+        if idle.yields { waiter.yielding() } else { waiter }
+    }
+    /// From here on this process is killed when the comparison that started it ends, however it does.
+    /// (When the thread that started it ends, to be exact: that is the comparison's main one.)
+    ///
+    /// Errors: the comparison is gone already.
+    pub fn end_with_parent(&self) -> io::Result<()> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // It may have ended before it was asked to tell, and then it never will.
+        let parent = getppid().map(Pid::as_raw_pid).and_then(|pid| u32::try_from(pid).ok());
+        if parent == Some(self.page.process()) {
+            return Ok(());
+        }
+        Err(io::Error::other("the comparison that started this process is gone"))
+    }
+    /// Runs `program`, counted if this sample is.
+    #[must_use]
+    pub fn command(under: &[String], program: &Path) -> Command {
+        let Some((first, rest)) = under.split_first() else { return Command::new(program) };
+        let mut command = Command::new(first);
+        command.args(rest).arg(program);
+        command
     }
 }

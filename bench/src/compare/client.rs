@@ -5,11 +5,11 @@ use super::page::Page;
 use super::server::{NQN, NVME_PORT};
 use crate::block_server::{self, Pacing};
 use crate::load::{self, JobReport, Load, Workload};
-use crate::stack::{Idle, Place, WithFabric};
+use crate::stack::{Place, WithFabric};
 use dpa::engine::NoOffload;
 use dpa::rx::Placer;
 use hdrhistogram::Histogram;
-use initiator::{HostOptions, PollMode, Session, Timers, Waiter};
+use initiator::{HostOptions, Session, Timers};
 use netstack::fabric::Fabric;
 use netstack::link::ROCE_PORT;
 use std::io;
@@ -33,8 +33,7 @@ pub fn client(
     let mut report = ChildReport::default();
     let server = SocketAddr::new(spec.server, ROCE_PORT);
     let place = Place { local: SocketAddr::new(spec.client, 0), server, engine_cpu, engine };
-    let idle = spec.idle();
-    let then = Run { spec, idle, watch: &mut watch, report: &mut report };
+    let then = Run { spec, watch: &mut watch, report: &mut report };
     spec.stack.open(place, Placer::<NoOffload>::default(), then)?;
     report.counters = watch.into_counts();
     Ok(report)
@@ -42,7 +41,6 @@ pub fn client(
 
 struct Run<'a> {
     spec: &'a ChildSpec,
-    idle: Idle,
     watch: &'a mut Watch,
     report: &'a mut ChildReport,
 }
@@ -80,9 +78,7 @@ impl Run<'_> {
             queue_depth: depth,
             timers: Timers::default(),
         };
-        let mode = if self.idle.sleeps { PollMode::Adaptive } else { PollMode::Busy };
-        let waiter = Waiter::new(mode);
-        let waiter = if self.idle.yields { waiter.yielding() } else { waiter };
+        let waiter = self.spec.waiter();
         let mut session = Session::connect(fabric, options, waiter).map_err(io::Error::other)?;
         let ns = session.namespace(1).map_err(io::Error::other)?;
         let (ramp, time) = self.times();
@@ -90,10 +86,11 @@ impl Run<'_> {
         let load = Load { workload, io_bytes, depth, time, ramp, verify, start, span, seed };
         let done = load::run_observed(session.host(), ns, load, waiter, self.watch)?;
         session.close();
-        let JobReport { ios, errors, time, latency, first_error, .. } = done;
+        let JobReport { ios, ios_ever, errors, time, latency, first_error, .. } = done;
         if let Some(first) = first_error {
             return Err(io::Error::other(format!("{errors} I/Os failed, first: {first}")));
         }
+        self.report.ios_ever = ios_ever;
         self.tell(ios, time, &latency);
         Ok(())
     }
@@ -102,13 +99,12 @@ impl Run<'_> {
         let to = SocketAddr::new(self.spec.server, block_server::PORT);
         let mut client = block_server::Client::connect(fabric, work, to)?;
         let (ramp, time) = self.times();
-        let yields = self.idle.yields;
-        let mut idle = |_| if yields { std::thread::yield_now() } else { std::hint::spin_loop() };
-        let pacing = Pacing { ramp, time, idle: &mut idle };
+        let pacing = Pacing { ramp, time, waiter: self.spec.waiter() };
         let done = client.run(pacing, self.watch)?;
         if done.refused > 0 {
             return Err(io::Error::other(format!("{} good blocks were refused", done.refused)));
         }
+        self.report.ios_ever = done.blocks_ever;
         self.tell(done.blocks, done.time, &done.latency);
         Ok(())
     }

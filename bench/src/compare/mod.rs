@@ -14,6 +14,7 @@ mod remarks;
 pub mod run;
 pub mod scenarios;
 mod server;
+pub mod work;
 
 pub use client::client;
 pub use machine::describe;
@@ -63,7 +64,12 @@ pub fn scenario(
         decides: plan.decides,
         io_bytes: plan.io_bytes(),
         depth: plan.depth(),
-        poll: if plan.stacks.iter().all(|s| s.spec.adaptive) { "adaptive" } else { "busy" }.into(),
+        poll: if plan.stacks.iter().all(|s| s.spec.spin_us.is_some()) {
+            "adaptive"
+        } else {
+            "busy"
+        }
+        .into(),
         results: results.collect(),
         equal_total_cores: None,
         per_host_core: None,

@@ -21,6 +21,11 @@ impl Handle {
         let fd = region.shared_fd().ok_or(io::ErrorKind::InvalidInput)?.as_raw_fd();
         Ok(Handle { process: std::process::id(), fd, len: region.len() })
     }
+    /// The process whose region it is.
+    #[must_use]
+    pub fn process(self) -> u32 {
+        self.process
+    }
     /// Maps it. Errors: its process is gone.
     pub fn open(self) -> io::Result<Region> {
         let path = format!("/proc/{}/fd/{}", self.process, self.fd);

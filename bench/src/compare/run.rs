@@ -10,15 +10,17 @@ use memory::Region;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Octets of the disk and of the index: far more than a second-level cache.
 const DISK_BYTES: usize = 512 << 20;
 const INDEX_BYTES: usize = 512 << 20;
-/// A process that says nothing for this long is stuck.
+/// A sample that takes this much longer than its time is stuck.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// Between two looks whether a process has ended after its last word.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How samples are taken.
 #[derive(Clone, Debug)]
@@ -27,6 +29,18 @@ pub struct Times {
     pub ramp_seconds: f64,
     /// Seconds that are.
     pub seconds: f64,
+}
+
+/// How one run is taken.
+pub(super) struct Take<'a> {
+    /// Makes the offsets.
+    pub round: u32,
+    /// How long.
+    pub times: Times,
+    /// See [`ChildSpec::under`].
+    pub under: &'a [String],
+    /// Its processes are given up then.
+    pub until: Instant,
 }
 
 /// Takes samples.
@@ -70,27 +84,44 @@ impl Runner {
 
     /// One sample. Errors: a process that fails, in its own words, or is stuck.
     pub fn sample(&mut self, plan: &Plan, stack: &StackPlan, round: u32) -> io::Result<Sample> {
-        let page = Page::create()?;
-        let spec = self.spec(plan, stack, round, &page)?;
+        let times = self.times.clone();
+        let until =
+            Instant::now() + PATIENCE + Duration::from_secs_f64(times.ramp_seconds + times.seconds);
+        let take = Take { round, times, under: &[], until };
+        let (server, client) = self.both(plan, stack, take)?;
+        Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
+    }
+
+    /// Server's and client's report of one run.
+    ///
+    /// Errors: a process that fails, in its own words; one that is not through in time.
+    pub(super) fn both(
+        &mut self,
+        plan: &Plan,
+        stack: &StackPlan,
+        take: Take<'_>,
+    ) -> io::Result<(ChildReport, ChildReport)> {
+        let (page, until) = (Page::create()?, take.until);
+        let spec = self.spec(plan, stack, take, &page)?;
         let [server_cpu, client_cpu] = self.cpus;
         let (server_app, engines) = match stack.placement {
             Placement::Beside => (server_cpu, [None; 2]),
             Placement::Compacting => (client_cpu, [Some(server_cpu); 2]),
         };
         let mut server = self.start("server", &spec, server_app, engines[0])?;
-        server.expect("ready")?;
+        server.expect("ready", until)?;
         let mut client = self.start("client", &spec, client_cpu, engines[1])?;
-        let client = client.report()?;
+        let client = client.report(until)?;
         page.set(Phase::End);
-        let server = server.report()?;
-        Ok(figures::sample(round, stack.spec.kind, plan.io_bytes(), &server, &client))
+        let server = server.report(until)?;
+        Ok((server, client))
     }
 
     fn spec(
         &mut self,
         plan: &Plan,
         stack: &StackPlan,
-        round: u32,
+        take: Take<'_>,
         page: &Page,
     ) -> io::Result<ChildSpec> {
         let index = match plan.work {
@@ -105,9 +136,10 @@ impl Runner {
             index,
             server: address(1),
             client: address(2),
-            ramp_seconds: self.times.ramp_seconds,
-            seconds: self.times.seconds,
-            seed: u64::from(round) + 1,
+            ramp_seconds: take.times.ramp_seconds,
+            seconds: take.times.seconds,
+            seed: u64::from(take.round) + 1,
+            under: take.under.to_vec(),
         })
     }
 
@@ -128,7 +160,7 @@ impl Runner {
         cpu: usize,
         engine_cpu: Option<usize>,
     ) -> io::Result<Process> {
-        let mut command = Command::new(&self.program);
+        let mut command = ChildSpec::command(&spec.under, &self.program);
         command.args(["compare-child", role, &serde_json::to_string(spec)?]);
         command.args(["--cpu", &cpu.to_string()]);
         if let Some(cpu) = engine_cpu {
@@ -150,6 +182,7 @@ struct Process {
     role: String,
     child: Child,
     lines: Receiver<String>,
+    begin: Instant,
 }
 
 impl Process {
@@ -162,25 +195,36 @@ impl Process {
                 let _ = tell.send(line);
             }
         });
-        Ok(Process { role: role.into(), child, lines })
+        Ok(Process { role: role.into(), child, lines, begin: Instant::now() })
     }
-    fn line(&mut self) -> io::Result<String> {
-        match self.lines.recv_timeout(PATIENCE) {
+    fn line(&mut self, until: Instant) -> io::Result<String> {
+        match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(line) => Ok(line),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(io::Error::other(format!("the {} is stuck", self.role)))
-            }
+            Err(RecvTimeoutError::Timeout) => Err(self.stuck()),
             Err(RecvTimeoutError::Disconnected) => Err(self.why()),
         }
     }
-    fn expect(&mut self, word: &str) -> io::Result<()> {
-        let line = self.line()?;
+    fn expect(&mut self, word: &str, until: Instant) -> io::Result<()> {
+        let line = self.line(until)?;
         if line == word { Ok(()) } else { Err(io::Error::other(line)) }
     }
-    fn report(&mut self) -> io::Result<ChildReport> {
-        let line = self.line()?;
-        let status = self.child.wait()?;
+    fn report(&mut self, until: Instant) -> io::Result<ChildReport> {
+        let line = self.line(until)?;
+        let status = loop {
+            match self.child.try_wait()? {
+                Some(status) => break status,
+                None if Instant::now() > until => return Err(self.stuck()),
+                None => std::thread::sleep(LOOK),
+            }
+        };
         if status.success() { Ok(serde_json::from_str(&line)?) } else { Err(self.why()) }
+    }
+    fn stuck(&self) -> io::Error {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        io::Error::other(format!(
+            "the {} was not through after {seconds:.0} s, given up",
+            self.role
+        ))
     }
     fn why(&mut self) -> io::Error {
         let mut said = String::new();

@@ -103,6 +103,9 @@ const COMPACTING: StackPlan = StackPlan {
     ..MICROKERNEL
 };
 
+/// Spin budget of those that sleep: as `flexblk serve` and the initiator's.
+const SPIN_US: u64 = 50;
+
 /// What everybody has.
 const KERNEL_TCP: StackPlan = plan("kernel-tcp", Role::Other, StackSpec::KERNEL_TCP);
 /// Connections up to which it is asked.
@@ -249,7 +252,7 @@ fn adaptive() -> Vec<Plan> {
         plan.title.push_str(", adaptive polling");
         (plan.wanted, plan.limit, plan.quick) = (Wanted::default(), None, false);
         plan.stacks = stacks();
-        plan.stacks.iter_mut().for_each(|stack| stack.spec.adaptive = true);
+        plan.stacks.iter_mut().for_each(|stack| stack.spec.spin_us = Some(SPIN_US));
     }
     plans
 }

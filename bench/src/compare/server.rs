@@ -6,6 +6,8 @@ use crate::block_server::{self, Index, SumBlocks, Sums};
 use crate::stack::{Idle, Place, StackSpec, WithFabric};
 use dpa::engine::NoOffload;
 use dpa::rx::Placer;
+use initiator::Waiter;
+use initiator::wait::Idled;
 use memory::Region;
 use netstack::fabric::Fabric;
 use netstack::link::ROCE_PORT;
@@ -23,8 +25,6 @@ pub(super) const NQN: &str = "nqn.2026-11.io.flexblk:compare";
 const DISK_DEPTH: u32 = 1024;
 /// A server whose client never says that it is over ends by itself.
 const LIFE_MAX: Duration = Duration::from_secs(120);
-/// See `flexblk serve`.
-const SPIN: Duration = Duration::from_micros(50);
 
 /// Serves until the page says `End`. `ready` is called once, when clients may come.
 ///
@@ -42,9 +42,9 @@ pub fn server(
     let local = SocketAddr::new(spec.server, ROCE_PORT);
     let place = Place { local, server: local, engine_cpu, engine };
     let mut watch = Watch::new(page, false);
-    let idle = spec.idle();
     match spec.work {
         ChildWork::Blocks { .. } => {
+            let idle = spec.stack.idle();
             let then = Blocks { spec, store, watch: &mut watch, idle, ready };
             spec.stack.open(place, Placer::<NoOffload>::default(), then)?;
         }
@@ -52,7 +52,8 @@ pub fn server(
             let index = spec.index.map(|index| index.open().map(Index::over)).transpose()?;
             let (placer, sums) = summing(&spec.stack, &store, work);
             let watch = &mut watch;
-            let then = Messages { work, store, index, sums, watch, idle, ready };
+            let waiter = spec.waiter();
+            let then = Messages { work, store, index, sums, watch, waiter, ready };
             match placer {
                 Some(placer) => spec.stack.open(place, placer, then)?,
                 None => spec.stack.open(place, Placer::<NoOffload>::default(), then)?,
@@ -98,8 +99,7 @@ impl WithFabric for Blocks<'_> {
         (self.ready)();
         let begin = Instant::now();
         let (mut now, mut activity) = (begin, 0);
-        let mut budget =
-            if self.idle.sleeps { SpinBudget::adaptive(SPIN) } else { SpinBudget::busy() };
+        let mut budget = self.idle.spin.map_or_else(SpinBudget::busy, SpinBudget::adaptive);
         while now < begin + LIFE_MAX {
             let from = now;
             let turn = reactor.turn(now);
@@ -131,12 +131,12 @@ struct Messages<'a> {
     index: Option<Index>,
     sums: Option<Sums>,
     watch: &'a mut Watch,
-    idle: Idle,
+    waiter: Waiter,
     ready: &'a mut dyn FnMut(),
 }
 
 impl WithFabric for Messages<'_> {
-    fn run<F: Fabric>(self, fabric: F) -> io::Result<()> {
+    fn run<F: Fabric>(mut self, fabric: F) -> io::Result<()> {
         let mut server =
             block_server::Server::new(fabric, self.work, self.store, self.index, self.sums)?;
         (self.ready)();
@@ -154,8 +154,10 @@ impl WithFabric for Messages<'_> {
             if phase == Phase::End {
                 break;
             }
-            if !did_work && self.idle.yields {
-                std::thread::yield_now();
+            // The page wakes nobody: it is looked at again before long.
+            let latest = now + Duration::from_millis(20);
+            let timer = server.fabric().poll_timeout().map_or(latest, |at| at.min(latest));
+            if self.waiter.idle(server.fabric(), did_work, now, Some(timer)) == Idled::Away {
                 now = Instant::now();
             }
         }

@@ -118,6 +118,7 @@ impl<'a, F: Fabric> Job<'a, F> {
         let verifier = load.verify.then(|| Verifier::new(load.io_bytes, load.start, load.span));
         let report = JobReport {
             ios: 0,
+            ios_ever: 0,
             bytes: 0,
             errors: 0,
             mismatches: 0,
@@ -294,6 +295,7 @@ impl<'a, F: Fabric> Job<'a, F> {
             self.report.first_error.get_or_insert_with(|| format!("{op:?} at {offset}: {why}"));
         }
         self.busy.remove(&offset);
+        self.report.ios_ever += u64::from(completion.status.is_success());
         if self.stage == Stage::Measuring && completion.status.is_success() {
             self.report.ios += 1;
             self.report.bytes += u64::from(self.load.io_bytes);

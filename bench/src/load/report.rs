@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct JobReport {
     /// I/Os done in the measured time.
     pub ios: u64,
+    /// I/Os done without error, ever.
+    pub ios_ever: u64,
     /// Octets moved in it.
     pub bytes: u64,
     /// I/Os that failed, ever.

@@ -45,6 +45,10 @@ pub fn scenario(scenario: &Scenario, limits: &BTreeMap<String, f64>) -> String {
     let ablations = columns::ablations(scenario).into_iter();
     let ablations = ablations.map(|(name, speed)| format!("{} {speed}", plain(&name)));
     text.push_str(&wrapped("  ablations         ", &ablations.collect::<Vec<_>>()));
+    if let Some(work) = columns::work(scenario) {
+        text.push_str("work per I/O, both hosts together\n");
+        text.push_str(&aligned(&work));
+    }
     text
 }
 

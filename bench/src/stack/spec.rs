@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Duration;
 
 /// Descriptors in each direction of a pipe.
 const PIPE_DEPTH: usize = 1024;
@@ -73,8 +74,8 @@ pub struct StackSpec {
     pub app_crc: bool,
     /// Memory of blocks is written past the cache.
     pub streaming: bool,
-    /// Whoever is idle for a while sleeps; otherwise nobody does.
-    pub adaptive: bool,
+    /// Microseconds without work before whoever is idle sleeps; `None`: nobody does.
+    pub spin_us: Option<u64>,
 }
 
 /// What a process does in a turn that finds nothing.
@@ -82,8 +83,8 @@ pub struct StackSpec {
 pub struct Idle {
     /// Offers the processor to whoever shares it.
     pub yields: bool,
-    /// Sleeps after a while.
-    pub sleeps: bool,
+    /// Sleeps after this; `None`: never.
+    pub spin: Option<Duration>,
 }
 
 /// How the processes of a stack find their parts.
@@ -117,7 +118,7 @@ impl StackSpec {
         rings_always: false,
         app_crc: false,
         streaming: true,
-        adaptive: false,
+        spin_us: None,
     };
     /// The microkernel stack: an engine for each application, a large receive pool, CRCs by the
     /// application.
@@ -137,12 +138,13 @@ impl StackSpec {
     /// How its applications idle.
     #[must_use]
     pub fn idle(&self) -> Idle {
-        Idle { yields: self.kind.shares_processors(), sleeps: self.adaptive }
+        let spin = self.spin_us.map(Duration::from_micros);
+        Idle { yields: self.kind.shares_processors(), spin }
     }
     fn pipe(&self) -> PipeSpec {
         PipeSpec {
             depth: PIPE_DEPTH,
-            spin_us: self.adaptive.then_some(50),
+            spin_us: self.spin_us,
             yields: true,
             batch: self.batch,
             hands_over: self.hands_over,

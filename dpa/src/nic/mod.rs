@@ -120,8 +120,11 @@ impl<L: Link, O: Offload> Nic<L, O> {
         self.settle();
         self.look(now, is_dear_due, is_cheap_due);
         self.packets += self.ring.packets().len() as u64;
+        let looks_ahead = self.endpoint.has_many();
         for (at, packet) in self.ring.packets().iter().enumerate() {
-            self.look_ahead(at);
+            if looks_ahead {
+                self.look_ahead(at);
+            }
             let octets = self.ring.octets(packet);
             self.placer.begin_packet(*packet, octets);
             let is_whole = packet.head.is_none();

@@ -114,11 +114,11 @@ mod eventfd {
         pub fn arm(&self) {
             self.shared.armed.arm();
         }
-        /// Awake again, after `arm`: takes a wake-up that was sent, if one was. One that is on its
-        /// way just now makes the next sleep short.
-        pub fn disarm(&self) {
+        /// Awake again, after `arm`: takes a wake-up that was sent, and says whether one was. One that
+        /// is on its way just now makes the next sleep short.
+        pub fn disarm(&self) -> bool {
             self.shared.armed.disarm();
-            self.take();
+            self.take()
         }
         /// Whether somebody rang since it was last asked (a system call).
         pub fn take(&self) -> bool {
@@ -130,8 +130,8 @@ mod eventfd {
             self.shared.eventfd.as_fd()
         }
         /// Sleeps until somebody rings, `other` becomes readable, or `timeout` is over. The bell
-        /// must be armed; it is disarmed on return.
-        pub fn sleep(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
+        /// must be armed; it is disarmed on return, which says whether somebody rang.
+        pub fn sleep(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> bool {
             self.shared.sleeps.fetch_add(1, Ordering::Relaxed);
             let own = self.fd();
             let other = other.unwrap_or(own);
@@ -142,7 +142,7 @@ mod eventfd {
             });
             // Whatever it returns, the caller looks at its rings and the link next.
             let _ = poll(&mut fds, timeout.as_ref());
-            self.disarm();
+            self.disarm()
         }
         /// Times slept.
         #[must_use]

@@ -148,6 +148,34 @@ fn sleeps_only_when_idle() {
     assert_eq!((counters["pipe.nic_wakes"], counters["pipe.nic_sleeps"]), (0, 0));
 }
 
+/// Goal: a NIC that looks only when somebody rang finds all that was rung for, also after a sleep that
+/// the ring ended, and also what was more than a batch. (It once took the wake-up for itself, and looked
+/// at nothing.)
+#[test]
+fn no_ring_is_lost_to_a_sleep_or_a_batch() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for (spin_us, batch) in [(1, 256), (1, 2), (1_000_000, 2)] {
+            let spin = Duration::from_micros(spin_us);
+            let options = PipeOptions { spin, batch, rings_always: true, ..PipeOptions::default() };
+            let mut fabric = PipeFabric::spawn(options, own_fabric).unwrap();
+            let region = Region::allocate(4096).unwrap();
+            for _ in 0..20 {
+                // Long enough to fall asleep, if it does.
+                std::thread::sleep(Duration::from_micros(300));
+                let mr = fabric.register(&region, Access::LOCAL_WRITE).unwrap();
+                fabric.deregister(&mr);
+            }
+            scenario(fabric);
+            tell.send((spin_us, batch)).unwrap();
+        }
+    });
+    for _ in 0..3 {
+        // A NIC that is stuck says nothing for ever: the bound is generous, not a measurement.
+        assert!(told.recv_timeout(Duration::from_secs(30)).is_ok(), "a ring was lost");
+    }
+}
+
 /// Goal: a host that sleeps on the pipe's descriptor is woken by the next event.
 #[test]
 fn the_host_can_sleep() {

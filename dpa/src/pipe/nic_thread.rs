@@ -19,6 +19,8 @@ pub struct NicSide<F, C> {
     options: PipeOptions,
     waiting: Waiting,
     busy_at: Instant,
+    /// Somebody rang, and the ring was not seen empty since (with [`PipeOptions::rings_always`]).
+    rung: bool,
     /// [`Fabric::activity`] after the last turn.
     activity: u64,
     time: TurnTime,
@@ -60,7 +62,8 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
         assert!(options.batch > 0, "a batch of 0 takes no work");
         let (waiting, time) = (Waiting::default(), TurnTime::default());
         let busy_at = Instant::now();
-        NicSide { fabric, ends, control, options, waiting, busy_at, activity: 0, time }
+        let (rung, activity) = (false, 0);
+        NicSide { fabric, ends, control, options, waiting, busy_at, rung, activity, time }
     }
 
     /// Runs until `Stop`. The pipe's one loop: take work, poll, tell, send; sleep when idle.
@@ -114,7 +117,7 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
         self.retry();
         let mut took = 0;
         while took < self.options.batch
-            && let Some(descriptor) = self.next_request(took)
+            && let Some(descriptor) = self.next_request()
         {
             took += 1;
             match Request::decode(&descriptor) {
@@ -130,11 +133,17 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
         Some(took > 0)
     }
 
-    fn next_request(&mut self, took: usize) -> Option<super::ring::Descriptor> {
-        if self.options.rings_always && took == 0 && !self.ends.bell.take() {
+    fn next_request(&mut self) -> Option<super::ring::Descriptor> {
+        if !self.options.rings_always {
+            return self.ends.requests.pop();
+        }
+        if !self.rung && !self.ends.bell.take() {
             return None;
         }
-        self.ends.requests.pop()
+        // One look at the bell takes all rings so far: what they were for may be more than a batch.
+        let next = self.ends.requests.pop();
+        self.rung = next.is_some();
+        next
     }
 
     fn post(&mut self, qp: QpHandle, work: Work) {
@@ -243,7 +252,7 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
         self.ends.bell.arm();
         let waits = self.ends.requests.is_ready() || !self.fabric.may_sleep();
         if waits || !self.waiting.backlog.is_empty() {
-            self.ends.bell.disarm();
+            self.rung |= self.ends.bell.disarm();
             return;
         }
         let timer = self.fabric.poll_timeout().map(|at| at.saturating_duration_since(now));
@@ -251,6 +260,6 @@ impl<F: Fabric, C: NicControl> NicSide<F, C> {
             (None, timer) => Some(timer.map_or(BLIND_NAP, |timer| timer.min(BLIND_NAP))),
             (Some(_), timer) => timer,
         };
-        self.ends.bell.sleep(self.fabric.fd(), nap);
+        self.rung |= self.ends.bell.sleep(self.fabric.fd(), nap);
     }
 }

@@ -19,7 +19,17 @@ pub enum Ahead {
     Queues,
 }
 
+/// The state of so few queue pairs stays in the near caches by itself.
+const FEW: usize = 16;
+
 impl Endpoint {
+    /// There are so many queue pairs that asking ahead pays.
+    #[inline]
+    #[must_use]
+    pub fn has_many(&self) -> bool {
+        self.qps.len() > FEW
+    }
+
     /// A packet for `qp` is handled soon, or work is posted to it. A hint.
     #[inline]
     pub fn expect(&self, qp: QpNum, ahead: Ahead) {

@@ -17,11 +17,11 @@ use std::os::unix::net::{SocketAddr as UnixAddr, UnixListener, UnixStream};
 use std::time::Duration;
 
 /// What a welcome begins with; another layout gets another.
-const MAGIC: [u8; 8] = *b"flexshm1";
+const MAGIC: [u8; 8] = *b"flexshm2";
 /// Octets of a welcome: magic, the peer's number, reserved.
 const WELCOME_BYTES: usize = 16;
 
-fn name(target: SocketAddr) -> io::Result<UnixAddr> {
+pub(super) fn name(target: SocketAddr) -> io::Result<UnixAddr> {
     UnixAddr::from_abstract_name(format!("flexblk-{}-{}", target.ip(), target.port()))
 }
 

@@ -171,11 +171,19 @@ impl ShmLink {
         self.anyone_gone = self.peers.iter().any(|peer| peer.is_gone);
     }
 
-    /// Takes in one process that wants to be a peer. What fails with it is its own trouble.
+    /// Takes in the processes that want to be peers: all that wait, as each does so for a second
+    /// and looks at the sockets are rare under load.
     fn accept(&mut self) {
-        let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) else {
-            return;
-        };
+        for _ in 0..PEERS_MAX {
+            let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) else {
+                return;
+            };
+            self.welcome(stream);
+        }
+    }
+
+    /// Makes a process a peer. What fails with it is its own trouble.
+    fn welcome(&mut self, stream: UnixStream) {
         if self.peers.len() == PEERS_MAX {
             return;
         }

@@ -105,6 +105,44 @@ fn many_peers_are_kept_apart() {
     assert_eq!(tags, [0, 1, 2, 3, 4]);
 }
 
+/// Goal: all that wait are let in at one look: under load the next is far away, and who waits for a
+/// second goes by UDP.
+#[test]
+fn one_look_lets_in_all_that_wait() {
+    let mut near = ShmLink::listen(target(16)).unwrap();
+    let dial = || UnixStream::connect_addr(&meet::name(target(16)).unwrap()).unwrap();
+    let _waiting: Vec<_> = (0..PEERS_MAX).map(|_| dial()).collect();
+    near.look_after();
+    assert_eq!(near.peers.len(), PEERS_MAX);
+    let _one_more = dial();
+    near.look_after();
+    assert_eq!(near.peers.len(), PEERS_MAX, "turned away");
+}
+
+/// Goal: a connection's packets of some octets share pages, and are no reason to refuse long ones.
+#[test]
+fn short_packets_have_short_slots() {
+    let (mut near, mut far) = pair(17);
+    let host = Host::new();
+    let mut batch = TxBatch::new(256);
+    let mut sent = 0;
+    for bytes in [64, 4096] {
+        for _ in 0..4 {
+            (0..256).for_each(|_| {
+                batch.push(packet(target(17), 1, &[host.sge(0, bytes)], Trailer::None));
+            });
+            sent += far.tx_burst(&mut batch, &host.registry).unwrap();
+        }
+    }
+    assert_eq!(sent, 1024, "short packets take long slots too, once theirs are used");
+    let mut ring = RxRing::new(2, 1 << 16);
+    let got = receive(&mut near, &mut ring, 1024);
+    assert!(got.iter().all(|octets| octets.len() == 12 + 64));
+    near.rx_burst(&mut ring).unwrap();
+    let sizes = [64, 4096].map(|bytes| send(&mut far, &host, 2, target(17), bytes));
+    assert_eq!(sizes, [1, 1]);
+}
+
 /// Goal: two threads at full speed, through full rings and many laps: what was taken arrives whole,
 /// once and in order.
 #[test]
