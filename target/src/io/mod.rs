@@ -99,6 +99,10 @@ pub(crate) enum IoKind {
 }
 
 impl IoKind {
+    /// The disk is asked more than once for it, in ways of its own.
+    pub(crate) const fn has_steps(self) -> bool {
+        matches!(self, IoKind::Copy { .. } | IoKind::FusedWrite)
+    }
     /// What the namespace must allow.
     pub(crate) const fn needs(self) -> Needs {
         match self {
