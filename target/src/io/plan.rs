@@ -30,6 +30,7 @@ pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
     }
     check_pointers(sqe)
 }
+#[inline]
 fn check_pointers(sqe: &Sqe) -> Result<(), Fault> {
     if sqe.psdt() == 1 { Ok(()) } else { Err(Fault::invalid_field(field::FLAGS)) }
 }
@@ -123,6 +124,7 @@ pub(crate) fn check_range(range: BlockRange, namespace: &Namespace) -> Result<Bl
 }
 
 /// The host describes exactly as much memory as the blocks have octets.
+#[inline]
 fn plan_data(io: Io, namespace: &Namespace, limits: Limits) -> Result<Io, Fault> {
     let bytes = io.range.count * namespace.geometry.block_bytes;
     if bytes > limits.max_transfer_bytes {

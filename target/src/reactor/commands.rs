@@ -70,26 +70,15 @@ impl<F: Fabric> Reactor<F> {
         self.subsystems[subsystem].max_transfer_bytes(self.config.max_transfer_bytes)
     }
 
+    #[inline]
     fn start_io(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
-        match io.kind {
-            IoKind::Deallocate { .. }
-            | IoKind::Copy { .. }
-            | IoKind::FusedCompare
-            | IoKind::FusedWrite
-            | IoKind::Reserve(_) => {
-                self.start_with_list(index, slot, sqe, io);
-            }
-            IoKind::Report => self.report_reservations(index, slot, sqe, io),
-            IoKind::Read
-            | IoKind::Write
-            | IoKind::Compare
-            | IoKind::Flush
-            | IoKind::WriteZeroes { .. }
-            | IoKind::Verify
-            | IoKind::Nothing => {
-                let disk = &self.disks[io.disk.0 as usize];
-                self.queues[index].start_io(slot, io, disk, &mut self.actions);
-            }
+        if io.kind.is_plain() {
+            let disk = &self.disks[io.disk.0 as usize];
+            self.queues[index].start_io(slot, io, disk, &mut self.actions);
+        } else if io.kind == IoKind::Report {
+            self.report_reservations(index, slot, sqe, io);
+        } else {
+            self.start_with_list(index, slot, sqe, io);
         }
     }
     /// A command whose data is for the target itself: out of the capsule, or over the network.
