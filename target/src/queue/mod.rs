@@ -258,7 +258,9 @@ impl Queue {
             inflight.abandon();
         }
         command.capsule = None;
-        command.extra = None;
+        if command.extra.is_some() {
+            command.extra = None;
+        }
         match std::mem::take(&mut command.stage) {
             Stage::ReadQueued(buffer)
             | Stage::Fetching(buffer)

@@ -84,10 +84,18 @@ impl<F: Fabric> Reactor<F> {
         }
         self.deliver_events();
     }
+    /// What namespace `nsid` allows changed, and nothing else. A host can bring this about as often
+    /// as it likes: the work does not grow with the namespaces.
+    pub(super) fn refresh_namespace(&mut self, at: usize, nsid: u32) {
+        let Reactor { controllers, subsystems, .. } = self;
+        for (_, controller) in controllers.iter_mut().filter(|(_, c)| c.subsystem == at) {
+            controller.refresh_gate(&subsystems[at], nsid);
+        }
+    }
     /// Attributes of namespace `nsid` changed: tells every host that sees it, except that of
     /// controller `except`, which did it.
     pub(super) fn tell_namespace_changed(&mut self, at: usize, nsid: u32, except: Option<u32>) {
-        self.refresh_access(at);
+        self.refresh_namespace(at, nsid);
         for (index, controller) in self.controllers.iter_mut() {
             let sees = controller.subsystem == at && controller.gates().get(nsid).is_attached();
             if sees && Some(index) != except {

@@ -144,11 +144,6 @@ impl<F: Fabric> Reactor<F> {
         self.fabric.poll(now, &mut events);
         let mut did_work = !events.is_empty();
         for event in events.drain(..) {
-            if matches!(event, FabricEvent::ConnectRequest { .. }) {
-                // A new connection may get the place of one that just died: what that one still
-                // wanted to post must not reach it.
-                self.run_actions(now);
-            }
             self.handle_event(now, event);
         }
         self.events = events;

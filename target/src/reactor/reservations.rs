@@ -109,7 +109,7 @@ impl<F: Fabric> Reactor<F> {
             }
         }
         namespace.reservations = next;
-        self.refresh_access(subsystem);
+        self.refresh_namespace(subsystem, nsid);
         Ok(outcome)
     }
 
