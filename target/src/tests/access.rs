@@ -133,6 +133,25 @@ fn ana(host: &mut Host, world: &mut World, lsp: u32) -> (u64, Vec<(u32, u8, Vec<
     (header.change_count(), groups)
 }
 
+/// Goal: a host that reads as much of the ANA log as there could be, in pieces, finds zeroes behind
+/// what there is. (nvme-cli 2.3 does, and was refused at the second piece.)
+#[test]
+fn the_ana_log_is_as_long_as_it_could_be() {
+    let mut world = World::new();
+    let mut host = world.connected(1, 4);
+    for (offset, expected) in [(4096, true), (8192, true), (8212, false)] {
+        let dwords = ZeroBased::<u32>::from_count(4).unwrap();
+        let lid = LogId::Ana.octet();
+        let command = GetLogPageCmd { lid, dwords, offset, ..GetLogPageCmd::default() };
+        let sqe = host.with_answer(command.command(Cid(0), Nsid(0)), 16);
+        let is_success = host.execute(&mut world, 0, sqe, &[]).status().is_success();
+        assert_eq!(is_success, expected, "from {offset}");
+        if is_success {
+            assert_eq!(host.read_data(0, 16), [0; 16]);
+        }
+    }
+}
+
 /// Goal: states set live at one port change what commands through that port get, and nothing at the
 /// other; the log tells both, and hosts hear of it.
 #[test]
