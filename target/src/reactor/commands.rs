@@ -5,8 +5,7 @@ use crate::controller::FailedCommand;
 use crate::fault::{Fault, field};
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
 use crate::queue::{
-    Answer, DiskDone, FetchDone, Pending, QueueState, SQE_BYTES, WorkKind,
-    parse_tag, parse_token,
+    Answer, DiskDone, FetchDone, Pending, QueueState, SQE_BYTES, WorkKind, parse_tag, parse_token,
 };
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;

@@ -128,7 +128,7 @@ impl<F: Fabric> Reactor<F> {
         match event {
             FabricEvent::ConnectRequest { qp, from, port, private, read_depth } => {
                 self.handle_connect_request(now, qp, from, &private, read_depth);
-                self.note_local_port(qp, port);
+                self.note_port(qp, port);
             }
             FabricEvent::Recv { qp, token, len, .. } => {
                 self.handle_receive(now, qp, token, len);
