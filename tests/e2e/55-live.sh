@@ -74,6 +74,12 @@ live listener remove 3 > /dev/null
 if timeout 5 "$FLEXBLK" discover -t tcp -a $addr -s 4430 > /dev/null 2>&1; then
     fail "the listener is still there"
 fi
+live ana set 1 inaccessible --portid 1 > /dev/null
+if timeout 20 "$FLEXBLK" read "trtype=rdma traddr=$addr subnqn=$nqn ns=7" --count 4096 > /dev/null 2>&1; then
+    fail "an inaccessible group was read"
+fi
+timeout 20 "$FLEXBLK" read "$target ns=7" --count 4096 > /dev/null || fail "the other listener's state changed, too"
+live ana set 1 optimized > /dev/null
 live subsystem add "$nqn:b" --serial B1 > /dev/null
 live namespace add mem:64MiB -n "$nqn:b" > /dev/null
 timeout 20 "$FLEXBLK" discover -t tcp -a $addr | has "$nqn:b" || fail "the new subsystem is not told"

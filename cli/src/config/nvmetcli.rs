@@ -63,7 +63,7 @@ pub(crate) fn import(text: &str) -> Result<Imported, String> {
         object.end();
     }
     check_ports(&ports, &file, &mut left_out);
-    read_hosts(&mut fields, &mut left_out);
+    read_hosts(&mut fields, &file, &mut left_out);
     Object { fields, place: String::new(), left_out: &mut left_out }.end();
     Ok(Imported { file, left_out })
 }
@@ -83,10 +83,14 @@ fn check_ports(
 }
 
 /// Hosts are named where they are allowed; what else is said of them has no place.
-fn read_hosts(fields: &mut Map<String, Value>, left_out: &mut Vec<String>) {
+fn read_hosts(fields: &mut Map<String, Value>, file: &File, left_out: &mut Vec<String>) {
+    let allowed: BTreeSet<&String> =
+        file.subsystems.iter().flat_map(|it| it.allowed_hosts.iter().flatten()).collect();
     for (at, value) in list(fields, "hosts", "", left_out).into_iter().enumerate() {
         let mut host = Object::new(value, format!("hosts[{at}]"), left_out);
-        let _ = host.text("nqn");
+        if let Some(nqn) = host.text("nqn").filter(|nqn| !allowed.contains(nqn)) {
+            host.say(&format!("{nqn}, which is not on the list of any subsystem"));
+        }
         host.end();
     }
 }
@@ -101,12 +105,12 @@ fn ana_groups(portid: u16, groups: &Groups) -> impl Iterator<Item = AnaGroup> + 
 }
 
 fn read_port(port: &mut Object<'_>) -> Option<(Listener, BTreeSet<String>, Groups)> {
-    let portid = port.number("portid").and_then(|id| u16::try_from(id).ok());
+    let portid = port.number("portid");
     let mut groups = Groups::new();
     for (at, value) in port.list("ana_groups").into_iter().enumerate() {
         let place = format!("{}.ana_groups[{at}]", port.place);
         let mut group = Object::new(value, place, port.left_out);
-        let grpid = group.number("grpid").and_then(|id| u32::try_from(id).ok());
+        let grpid = group.number("grpid");
         let mut ana = group.object("ana");
         let state = ana.parsed("state", state);
         ana.end();
@@ -189,12 +193,12 @@ fn read_subsystem(object: &mut Object<'_>) -> Option<Subsystem> {
 }
 
 fn read_namespace(object: &mut Object<'_>) -> Option<Namespace> {
-    let nsid = object.number("nsid").and_then(|nsid| u32::try_from(nsid).ok());
+    let nsid = object.number("nsid");
     let direct = object.number("ana_grpid");
     let mut ana = object.object("ana");
     let nested = ana.number("grpid");
     ana.end();
-    let ana_group = direct.or(nested).and_then(|group| u32::try_from(group).ok());
+    let ana_group: Option<u32> = direct.or(nested);
     let mut device = object.object("device");
     let path = device.text("path");
     let is_zero = |text: &String| text.chars().all(|c| matches!(c, '0' | '-'));
@@ -281,7 +285,7 @@ impl<'l> Object<'l> {
         }
         parsed
     }
-    fn number(&mut self, name: &str) -> Option<u64> {
+    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
         self.parsed(name, |text| text.parse().ok())
     }
     fn flag(&mut self, name: &str) -> Option<bool> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{check, ids, model::Model};
+use proptest::prelude::*;
 
 const SAVED: &str = r#"{
   "hosts": [{"nqn": "nqn.2014-08.org.nvmexpress:uuid:aa", "dhchap_key": "DHHC-1:00:x:"}],
@@ -88,4 +89,76 @@ fn other_files_are_refused() {
     assert_eq!(imported.file.subsystems.len(), 1);
     assert!(imported.left_out.len() >= 5, "{:?}", imported.left_out);
     assert_eq!(import("{}").unwrap(), Imported { file: File::default(), left_out: Vec::new() });
+}
+
+/// Any JSON that has nvmetcli's names in it.
+fn json() -> impl Strategy<Value = Value> {
+    let name = prop::sample::select(vec![
+        "ports",
+        "subsystems",
+        "addr",
+        "trtype",
+        "traddr",
+        "trsvcid",
+        "portid",
+        "nqn",
+        "attr",
+        "namespaces",
+        "device",
+        "path",
+        "uuid",
+        "nsid",
+        "ana_groups",
+        "ana",
+        "state",
+        "hosts",
+        "allowed_hosts",
+        "allow_any_host",
+        "referrals",
+        "enable",
+        "other",
+    ]);
+    let text = prop::sample::select(vec!["", "0", "1", "tcp", "192.0.2.1", "4420", "-", "\u{fc}"]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 48, 6, move |inner| {
+        let fields = prop::collection::btree_map(name.clone(), inner.clone(), 0..6);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            fields.prop_map(|fields| {
+                fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            }),
+        ]
+    })
+}
+
+/// Texts and numbers of a value, as they would be named.
+fn leaves(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| leaves(value, into)),
+        Value::Object(fields) => fields.values().for_each(|value| leaves(value, into)),
+        Value::Number(number) => into.push(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+proptest! {
+    /// Goal: whatever stands in the file, it is read without a panic, what comes out is a file that
+    /// can be read again, and no number of more than five digits (which nothing here can have) is
+    /// dropped without a word.
+    #[test]
+    fn nothing_is_dropped_silently(value in json()) {
+        let Ok(imported) = import(&value.to_string()) else { return Ok(()) };
+        prop_assert_eq!(File::parse(&imported.file.text()).unwrap(), imported.file.clone());
+        let said = imported.left_out.join(" ") + &imported.file.text();
+        let mut numbers = Vec::new();
+        leaves(&value, &mut numbers);
+        for number in numbers.iter().filter(|number| number.len() > 11) {
+            prop_assert!(said.contains(number.as_str()), "{} is dropped in {}", number, said);
+        }
+    }
 }
