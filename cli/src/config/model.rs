@@ -95,14 +95,14 @@ impl Namespace {
 impl Subsystem {
     /// The smallest number that no namespace has.
     pub(crate) fn free_nsid(&self) -> u32 {
-        (1..).find(|nsid| !self.namespaces.contains_key(nsid)).unwrap_or(u32::MAX)
+        (1..=u32::MAX).find(|nsid| !self.namespaces.contains_key(nsid)).unwrap_or(u32::MAX)
     }
 }
 
 impl Model {
     /// The smallest number that no listener has.
     pub(crate) fn free_portid(&self) -> u16 {
-        (1..).find(|portid| !self.listeners.contains_key(portid)).unwrap_or(u16::MAX)
+        (1..=u16::MAX).find(|portid| !self.listeners.contains_key(portid)).unwrap_or(u16::MAX)
     }
     /// Namespaces with their places.
     pub(crate) fn namespaces(&self) -> impl Iterator<Item = (&str, u32, &Namespace)> {
