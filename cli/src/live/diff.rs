@@ -232,7 +232,10 @@ impl fmt::Display for Change {
             }
             Change::AddSubsystem(nqn, it) => write!(f, "subsystem {nqn}: {}", hosts(&it.hosts)),
             Change::RemoveSubsystem(nqn, _) => write!(f, "subsystem {nqn}"),
-            Change::AddNamespace((nqn, nsid), it) | Change::RemoveNamespace((nqn, nsid), it) => {
+            Change::AddNamespace((nqn, nsid), it) => {
+                write!(f, "namespace {nsid} of {nqn}: {}", described(it))
+            }
+            Change::RemoveNamespace((nqn, nsid), it) => {
                 write!(f, "namespace {nsid} of {nqn}: {}", it.uri)
             }
             Change::SetIdentity(nqn, step) => {
@@ -262,6 +265,16 @@ impl fmt::Display for Change {
             }
         }
     }
+}
+
+/// Its disk, and what is not as usual.
+fn described(namespace: &Namespace) -> String {
+    let mut words = vec![namespace.uri.clone()];
+    words.extend(namespace.size.map(|octets| format!("{octets} B")));
+    words.extend(namespace.read_only.then(|| "read-only".into()));
+    words.extend((namespace.ana_group != 1).then(|| format!("group {}", namespace.ana_group)));
+    words.extend((namespace.hosts != HostList::Any).then(|| hosts(&namespace.hosts)));
+    words.join(", ")
 }
 
 fn hosts(hosts: &HostList) -> String {

@@ -39,6 +39,22 @@ proptest! {
     }
 }
 
+/// Goal: a plan says what a namespace that comes will be like.
+#[test]
+fn what_comes_is_described() {
+    let namespace = Namespace {
+        size: Some(4096),
+        read_only: true,
+        ana_group: 2,
+        hosts: HostList::only(["h"]),
+        ..Namespace::new("mem:1MiB")
+    };
+    let change = Change::AddNamespace(("nqn".into(), 3), namespace);
+    let said = change.to_string();
+    assert_eq!(said, "namespace 3 of nqn: mem:1MiB, 4096 B, read-only, group 2, for h");
+    assert_eq!(change.undo().to_string(), "namespace 3 of nqn: mem:1MiB");
+}
+
 /// Goal: a namespace of another disk, or with other identifiers, is another namespace; everything
 /// else of it changes in place.
 #[test]
