@@ -8,7 +8,7 @@ use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -91,6 +91,21 @@ impl<F: Fabric> Fabric for Beside<F> {
     fn listen(&mut self, port: u16) {
         self.fabric.listen(port);
         self.tcp.listen(port);
+    }
+    fn path_of(&self, qp: QpHandle) -> (&'static str, Option<IpAddr>) {
+        if TcpFabric::is_own(qp) { self.tcp.path_of(qp) } else { self.fabric.path_of(qp) }
+    }
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        match trtype {
+            "tcp" => self.tcp.open_listener(trtype, address),
+            _ => self.fabric.open_listener(trtype, address),
+        }
+    }
+    fn close_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        match trtype {
+            "tcp" => self.tcp.close_listener(trtype, address),
+            _ => self.fabric.close_listener(trtype, address),
+        }
     }
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         self.fabric.connect(now, to, params)

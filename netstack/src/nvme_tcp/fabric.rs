@@ -7,7 +7,7 @@ use super::machine::{Machine, NotPosted, REASON_INVALID_SERVICE, Stage};
 use super::{Counts, Shared, Stop, TcpConfig};
 use crate::fabric::{
     ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle,
-    Work,
+    Work, no_transport,
 };
 use crate::link::sys::StreamArrays;
 use crate::stream::{self, Readiness, Ready};
@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,9 @@ const LINGERERS_MAX: usize = 1024;
 
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
-    pub(super) port: u16,
+    pub(super) local: SocketAddr,
+    /// What it is called where descriptors are watched.
+    pub(super) number: u32,
     /// Somebody waits there.
     pub(super) is_ready: bool,
 }
@@ -216,6 +218,19 @@ impl Fabric for TcpFabric {
         if let Err(error) = self.try_listen(port) {
             tracing::error!(%local, %error, "cannot listen");
         }
+    }
+    fn path_of(&self, qp: QpHandle) -> (&'static str, Option<IpAddr>) {
+        let connection = self.connections.get(&qp.0);
+        let local = connection.and_then(|connection| connection.stream.local_addr().ok());
+        (self.limits().name, local.map(|local| local.ip()))
+    }
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        if trtype == "tcp" { self.try_listen_at(address) } else { Err(no_transport(trtype)) }
+    }
+    fn close_listener(&mut self, _trtype: &str, address: SocketAddr) -> io::Result<()> {
+        // Closed, the socket is watched no more.
+        self.listeners.retain(|listener| listener.local != address);
+        Ok(())
     }
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         let qp = self.take_handle();

@@ -28,13 +28,18 @@ impl TcpFabric {
     ///
     /// Errors: the address cannot be had.
     pub fn try_listen(&mut self, port: u16) -> io::Result<()> {
-        if self.listeners.iter().any(|listener| listener.port == port) {
+        self.try_listen_at(SocketAddr::new(self.shared.config.local, port))
+    }
+    /// The same at any address of this machine.
+    pub(super) fn try_listen_at(&mut self, local: SocketAddr) -> io::Result<()> {
+        if self.listeners.iter().any(|listener| listener.local == local) {
             return Ok(());
         }
-        let socket = stream::listener(SocketAddr::new(self.shared.config.local, port))?;
-        let number = self.listeners.len() as u64;
-        self.readiness.watch(&socket, LISTENER | number, false)?;
-        self.listeners.push(Listener { socket, port, is_ready: false });
+        let socket = stream::listener(local)?;
+        let is_free = |number: &u32| self.listeners.iter().all(|other| other.number != *number);
+        let number = (0..u32::MAX).find(is_free).unwrap_or(u32::MAX);
+        self.readiness.watch(&socket, LISTENER | u64::from(number), false)?;
+        self.listeners.push(Listener { socket, local, number, is_ready: false });
         Ok(())
     }
 
@@ -50,7 +55,7 @@ impl TcpFabric {
             let number = u32::try_from(ready.name & !LISTENER).unwrap_or(u32::MAX);
             if ready.name & LISTENER == 0 {
                 self.heard(QpHandle(number), ready);
-            } else if let Some(listener) = self.listeners.get_mut(number as usize) {
+            } else if let Some(listener) = self.listeners.iter_mut().find(|l| l.number == number) {
                 listener.is_ready = true;
             }
         }
@@ -89,7 +94,7 @@ impl TcpFabric {
             let listener = &mut self.listeners[number];
             match listener.socket.accept() {
                 Ok((stream, from)) => {
-                    let port = listener.port;
+                    let port = listener.local.port();
                     let machine = Machine::controller(self.take_handle(), from, port);
                     let deadline = now + self.shared.config.handshake;
                     self.add(Connection::new(machine, stream, deadline));

@@ -79,8 +79,8 @@ pub(crate) struct Queue {
     pub(crate) qid: u16,
     /// Host's address.
     pub(crate) from: SocketAddr,
-    /// UDP or TCP port that the host connected to.
-    pub(crate) local_port: u16,
+    /// Port of the discovery log by which the host came; 0: unknown.
+    pub(crate) port_id: u16,
     /// Controller, once connected.
     pub(crate) attachment: Option<Attachment>,
     /// Without an attachment by then, it ends.
@@ -136,7 +136,7 @@ impl Queue {
             qp,
             qid,
             from,
-            local_port: 0,
+            port_id: 0,
             attachment: None,
             connect_by: None,
             state: QueueState::Open,

@@ -131,7 +131,7 @@ impl<F: Fabric> Reactor<F> {
                 // must not reach it.
                 self.run_actions(now);
                 self.handle_connect_request(now, qp, from, &private, read_depth);
-                self.note_local_port(qp, port);
+                self.note_port(qp, port);
             }
             FabricEvent::Recv { qp, token, len, .. } => {
                 self.handle_receive(now, qp, token, len);

@@ -7,6 +7,7 @@ mod connect;
 mod copy;
 mod discovery;
 mod events;
+mod exports;
 mod fused;
 mod host;
 mod identify;

@@ -45,9 +45,8 @@ impl End {
         self.fabric.post(qp, work).unwrap();
     }
     fn requests(&self) -> Vec<QpHandle> {
-        let request = |event: &FabricEvent| match event {
-            FabricEvent::ConnectRequest { qp, .. } => Some(*qp),
-            _ => None,
+        let request = |event: &FabricEvent| {
+            if let FabricEvent::ConnectRequest { qp, .. } = event { Some(*qp) } else { None }
         };
         self.events.iter().filter_map(request).collect()
     }
@@ -100,6 +99,45 @@ fn accept(target: &mut End, qp: QpHandle) {
     let sge = target.sge(u64::from(qp.0 & 0xff) * 64, 64);
     target.post(qp, 5, WorkOp::Recv, sge);
     target.fabric.accept(target.now, qp, params);
+}
+
+/// Goal: listeners come and go at several addresses while connections are made; a connection knows
+/// the address that it came to, and outlives its listener.
+#[test]
+fn listeners_come_and_go() {
+    let (mut target, first) = target(90);
+    let second = SocketAddr::from((local(91), 4420));
+    for _ in 0..2 {
+        target.fabric.open_listener("tcp", second).unwrap();
+    }
+    let refused = target.fabric.open_listener("rdma", second).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
+    let mut host = host();
+    let all = [(1, first), (2, second)].map(|(qid, to)| (qid, dial(&mut host, to, qid)));
+    let established = |end: &End, all: &[QpHandle]| {
+        let is_it = |event: &FabricEvent, it: &QpHandle| matches!(event, FabricEvent::Established { qp, .. } if qp == it);
+        all.iter().all(|it| end.events.iter().any(|event| is_it(event, it)))
+    };
+    run(&mut [&mut target, &mut host], |ends| established(ends[1], &all.map(|(_, qp)| qp)));
+    all.iter().for_each(|(qid, qp)| send_connect(&mut host, *qp, *qid, 15));
+    run(&mut [&mut target, &mut host], |ends| ends[0].requests().len() == 2);
+    let mut paths: Vec<_> = target.requests().iter().map(|qp| target.fabric.path_of(*qp)).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, [("tcp", Some(first.ip())), ("tcp", Some(second.ip()))]);
+
+    target.fabric.close_listener("tcp", second).unwrap();
+    let late = dial(&mut host, second, 3);
+    run(&mut [&mut target, &mut host], |ends| {
+        let mut events = ends[1].events.iter();
+        events.any(|event| matches!(event, FabricEvent::Rejected { qp, .. } if *qp == late))
+    });
+    let again = dial(&mut host, first, 4);
+    run(&mut [&mut target, &mut host], |ends| established(ends[1], &[again]));
+    let mut all = target.events.iter().chain(&host.events);
+    assert!(!all.any(|event| matches!(event, FabricEvent::Disconnected { .. })));
+    target.fabric.open_listener("tcp", second).unwrap();
+    let anew = dial(&mut host, second, 5);
+    run(&mut [&mut target, &mut host], |ends| established(ends[1], &[anew]));
 }
 
 /// Goal: 256 hosts' connections at once, each with its own queue, are asked for with the queue and
