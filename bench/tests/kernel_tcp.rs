@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor};
+use target::{Config, Port, Reactor, TransportKind};
 
 const TARGET: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 21, 1));
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 21, 2));
@@ -22,7 +22,11 @@ fn serve(stop: &AtomicBool) {
     reactor.add_subsystem(NQN).unwrap();
     let disk = storage::open(&"mem:8MiB".parse().unwrap()).unwrap();
     reactor.add_namespace(NQN, None, "mem:8MiB", disk).unwrap();
-    reactor.listen(Port { id: 1, address: SocketAddr::new(TARGET, 4420) });
+    reactor.listen(Port {
+        id: 1,
+        transport: TransportKind::Rdma,
+        address: SocketAddr::new(TARGET, 4420),
+    });
     while !stop.load(Ordering::Relaxed) {
         if !reactor.turn(Instant::now()).did_work {
             std::thread::yield_now();

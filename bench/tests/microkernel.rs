@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor};
+use target::{Config, Port, Reactor, TransportKind};
 
 const TARGET: &str = "127.0.9.1:4791";
 const HOST: &str = "127.0.9.2:0";
@@ -56,7 +56,11 @@ fn serve(stop: &AtomicBool, staged_tx: bool) {
     let disk = storage::open(&"mem:8MiB".parse().unwrap()).unwrap();
     reactor.add_namespace(NQN, None, "mem:8MiB", disk).unwrap();
     let address: SocketAddr = TARGET.parse().unwrap();
-    reactor.listen(Port { id: 1, address: SocketAddr::new(address.ip(), 4420) });
+    reactor.listen(Port {
+        id: 1,
+        transport: TransportKind::Rdma,
+        address: SocketAddr::new(address.ip(), 4420),
+    });
     while !stop.load(Ordering::Relaxed) {
         if !reactor.turn(Instant::now()).did_work {
             std::thread::yield_now();

@@ -3,7 +3,7 @@
 use crate::args::{Format, Namespace, Port};
 use crate::failure::Failure;
 use crate::output::print;
-use initiator::udp::{self, Settings, UdpSession};
+use initiator::edge::{self, AnySession, Settings};
 use initiator::{SessionError, TargetSpec, Timers};
 use serde_json::json;
 use std::time::Duration;
@@ -18,15 +18,16 @@ const RECORD: usize = 1024;
 /// Records asked for at most: a target that claims more is not believed.
 const RECORDS_MAX: u64 = 4096;
 
-fn connect(port: &Port, subnqn: Option<String>) -> Result<UdpSession, Failure> {
+fn connect(port: &Port, subnqn: Option<String>) -> Result<AnySession, Failure> {
     let mut spec = TargetSpec::port(port.traddr, port.trsvcid);
+    spec.transport = port.transport.into();
     spec.subnqn = subnqn;
     spec.hostaddr = port.host_traddr;
     spec.hostnqn = port.hostnqn.clone();
     // Looking needs no I/O queue and no keep alive.
     let timers = Timers { keep_alive: Duration::ZERO, ..Timers::default() };
     let settings = Settings { io_queues: 0, timers, ..Settings::default() };
-    Ok(udp::connect(&spec, &settings)?)
+    Ok(edge::connect(&spec, &settings)?)
 }
 
 /// The subsystem asked for, or the only one that the target exports.
@@ -34,11 +35,14 @@ fn subsystem(port: &Port) -> Result<String, Failure> {
     if let Some(nqn) = &port.subnqn {
         return Ok(nqn.clone());
     }
-    let found: Vec<String> = records(port)?
+    let mut found: Vec<String> = records(port)?
         .iter()
         .filter(|entry| entry.subtype() == SubsystemType::Nvm.octet())
         .filter_map(|entry| entry.subnqn().ok().map(|nqn| nqn.as_str().to_owned()))
         .collect();
+    // One is told once for each port that leads to it.
+    found.sort();
+    found.dedup();
     match found.as_slice() {
         [only] => Ok(only.clone()),
         [] => Err(Failure::new("the target exports no subsystem")),

@@ -106,7 +106,7 @@ impl JobArgs {
         };
         let waiter = Waiter::new(self.poll);
         let report = load::run(session.host(), ns, load, waiter, &mut progress)?;
-        let link = session.host().fabric().link().name();
+        let link = session.host().fabric().way();
         session.close();
         Ok((report, link))
     }

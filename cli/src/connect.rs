@@ -1,11 +1,11 @@
 //! From what was typed to a live session.
 
 use crate::failure::Failure;
-use initiator::udp::{self, Settings};
+use initiator::edge::{self, Settings};
 use initiator::{NamespaceInfo, PollMode, TargetSpec};
 use std::path::PathBuf;
 
-pub(crate) use initiator::udp::UdpSession;
+pub(crate) use initiator::edge::AnySession;
 
 /// What verbs choose.
 pub(crate) struct Options {
@@ -21,7 +21,7 @@ pub(crate) struct Options {
 pub(crate) fn namespace(
     target: &str,
     poll: PollMode,
-) -> Result<(UdpSession, NamespaceInfo), Failure> {
+) -> Result<(AnySession, NamespaceInfo), Failure> {
     namespace_with(target, &Options { poll, queue_depth: 128, pcap: None })
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn namespace(
 pub(crate) fn namespace_with(
     target: &str,
     options: &Options,
-) -> Result<(UdpSession, NamespaceInfo), Failure> {
+) -> Result<(AnySession, NamespaceInfo), Failure> {
     let spec: TargetSpec =
         target.parse().map_err(|e: initiator::spec::SpecError| Failure::misuse(e))?;
     if spec.subnqn.is_none() {
@@ -43,7 +43,7 @@ pub(crate) fn namespace_with(
         pcap: options.pcap.clone(),
         ..Settings::default()
     };
-    let mut session = udp::connect(&spec, &settings)?;
+    let mut session = edge::connect(&spec, &settings)?;
     let ns = session.namespace(spec.nsid)?;
     Ok((session, ns))
 }

@@ -15,7 +15,7 @@ use wire::nvme::Status;
 const CHUNK: u32 = 128 << 10;
 const DEPTH: usize = 16;
 
-type Session = connect::UdpSession;
+type Session = connect::AnySession;
 
 /// One piece of the stream in memory.
 struct Piece {

@@ -1,6 +1,6 @@
 //! One connection as fio uses it: requests in, completions out, on fio's own thread.
 
-use initiator::udp::{self, Settings, UdpSession};
+use initiator::edge::{self, AnySession, Settings};
 use initiator::{Completion, HostState, IoOp, NamespaceInfo, PollMode, TargetSpec, Waiter};
 use memory::{Mr, Region};
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ struct Request {
 
 /// What fio calls on.
 pub(crate) struct Engine {
-    session: UdpSession,
+    session: AnySession,
     ns: NamespaceInfo,
     waiter: Waiter,
     lent: Vec<Lent>,
@@ -62,7 +62,7 @@ impl Engine {
         // A queue of 1,024 entries holds 1,023 commands: fio hears "busy" for one more.
         let depth = u16::try_from(depth.clamp(1, 1023)).unwrap_or(1023);
         let settings = Settings { queue_depth: depth, io_queues, poll, ..Settings::default() };
-        let mut session = udp::connect(spec, &settings).map_err(|e| e.to_string())?;
+        let mut session = edge::connect(spec, &settings).map_err(|e| e.to_string())?;
         let ns = session.namespace(spec.nsid).map_err(|e| e.to_string())?;
         let slots = usize::from(depth);
         let ranges = Region::allocate(slots * RANGE_BYTES).map_err(|e| e.to_string())?;

@@ -31,6 +31,8 @@ pub(crate) struct ConnectOptions<'a> {
     pub(crate) subnqn: &'a str,
     pub(crate) hostnqn: &'a str,
     pub(crate) hostid: [u8; 16],
+    /// The host does not want to hear of the submission queue's head.
+    pub(crate) no_flow_control: bool,
 }
 
 /// Consumer private data of a connection request: queue and its sizes.
@@ -53,7 +55,7 @@ pub(crate) fn connect(options: &ConnectOptions<'_>) -> Sqe {
         queue: QueueId(options.qid),
         // Zero-based: a queue of depth + 1 entries has room for depth commands.
         sq_size: ZeroBased::<u16>::from_raw(options.depth),
-        attributes: 0,
+        attributes: if options.no_flow_control { ConnectCmd::NO_FLOW_CONTROL } else { 0 },
         keep_alive_ms: u32::try_from(keep_alive.as_millis()).unwrap_or(u32::MAX),
     }
     .command(NO_CID)

@@ -3,9 +3,11 @@
 //! Read first: [`queue`] (one queue pair, pure), then [`host`] (a controller: bring-up, recovery),
 //! then [`session`] (blocking). What a broken connection means to callers: [`contract`].
 
+pub mod any;
 pub mod asynchronous;
 pub mod commands;
 pub mod contract;
+pub mod edge;
 pub mod host;
 pub mod identity;
 pub mod io;

@@ -1,10 +1,21 @@
 //! How users name a remote namespace: SPDK's string, or a URI.
 //!
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
-//! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`.
+//! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
+//! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`.
 
 use std::net::IpAddr;
 use std::str::FromStr;
+
+/// Which fabric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Transport {
+    /// RoCEv2 or native, over UDP or shared memory.
+    #[default]
+    Rdma,
+    /// NVMe/TCP.
+    Tcp,
+}
 
 /// Wire mode that the user asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -31,8 +42,8 @@ pub enum LinkChoice {
 /// A remote namespace, or (without `nsid` and `subnqn`) a remote port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TargetSpec {
-    /// Transport: "rdma".
-    pub trtype: String,
+    /// Which fabric.
+    pub transport: Transport,
     /// Target's address.
     pub traddr: IpAddr,
     /// Target's service id (port).
@@ -45,10 +56,14 @@ pub struct TargetSpec {
     pub hostaddr: Option<IpAddr>,
     /// This host's NQN; from `/etc/nvme/hostnqn` or made up when not said.
     pub hostnqn: Option<String>,
-    /// Wire mode.
+    /// Wire mode (RDMA).
     pub mode: WireMode,
-    /// By which way.
+    /// By which way (RDMA).
     pub link: LinkChoice,
+    /// Ask for digests of headers (TCP).
+    pub header_digest: bool,
+    /// Ask for digests of data (TCP).
+    pub data_digest: bool,
 }
 
 /// A target string that cannot be understood: what is wrong and what would be right.
@@ -69,7 +84,7 @@ impl TargetSpec {
     #[must_use]
     pub fn port(traddr: IpAddr, trsvcid: u16) -> TargetSpec {
         TargetSpec {
-            trtype: "rdma".into(),
+            transport: Transport::Rdma,
             traddr,
             trsvcid,
             subnqn: None,
@@ -78,6 +93,8 @@ impl TargetSpec {
             hostnqn: None,
             mode: WireMode::Native,
             link: LinkChoice::Auto,
+            header_digest: false,
+            data_digest: false,
         }
     }
 }
@@ -113,12 +130,11 @@ fn parse_words(text: &str) -> Result<TargetSpec, String> {
 fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
     let bad = |what: &str| format!("{key}={value}: {what}");
     match key.to_ascii_lowercase().as_str() {
-        "trtype" => {
-            spec.trtype = value.to_ascii_lowercase();
-            if spec.trtype != "rdma" {
-                return Err(bad("only rdma is spoken"));
-            }
+        "trtype" | "transport" => {
+            spec.transport = transport(value).ok_or(bad("rdma or tcp"))?;
         }
+        "hdgst" => spec.header_digest = switch(value).ok_or(bad("on or off"))?,
+        "ddgst" => spec.data_digest = switch(value).ok_or(bad("on or off"))?,
         "adrfam" => {}
         "traddr" => spec.traddr = value.parse().map_err(|_| bad("not an IP address"))?,
         "trsvcid" => spec.trsvcid = value.parse().map_err(|_| bad("not a port number"))?,
@@ -148,16 +164,30 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn transport(word: &str) -> Option<Transport> {
+    match word.to_ascii_lowercase().as_str() {
+        "rdma" => Some(Transport::Rdma),
+        "tcp" => Some(Transport::Tcp),
+        _ => None,
+    }
+}
+
+fn switch(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
 fn parse_uri(scheme: &str, rest: &str) -> Result<TargetSpec, String> {
-    let trtype = match scheme.strip_prefix("nvme-") {
-        Some(trtype @ "rdma") => trtype,
-        _ => return Err(format!("{scheme}:// is not spoken")),
-    };
+    let transport = scheme.strip_prefix("nvme-").and_then(transport);
+    let transport = transport.ok_or(format!("{scheme}:// is not spoken"))?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (host, port) = split_port(authority)?;
     let mut spec = TargetSpec::port(host, port);
-    spec.trtype = trtype.into();
+    spec.transport = transport;
     let mut parts = path.splitn(2, '/');
     if let Some(nqn) = parts.next().filter(|nqn| !nqn.is_empty()) {
         spec.subnqn = Some(nqn.into());
@@ -210,6 +240,17 @@ mod tests {
         assert_eq!(words.link, LinkChoice::Shm);
     }
 
+    /// Goal: TCP is named by a word or a scheme, with its digests.
+    #[test]
+    fn tcp_is_spoken() {
+        let words: TargetSpec =
+            "transport=tcp traddr=127.0.0.1 subnqn=nqn.x hdgst=on ddgst=off".parse().unwrap();
+        let uri: TargetSpec = "nvme-tcp://127.0.0.1/nqn.x?hdgst=on".parse().unwrap();
+        assert_eq!(words, uri);
+        assert_eq!(words.transport, Transport::Tcp);
+        assert!(words.header_digest && !words.data_digest);
+    }
+
     /// Goal: IPv6 addresses keep their colons, and the port defaults to NVMe's.
     #[test]
     fn ipv6_and_defaults() {
@@ -227,7 +268,8 @@ mod tests {
             ("traddr=host", "not an IP address"),
             ("traddr=1.2.3.4 trsvcid=99999", "not a port"),
             ("traddr=1.2.3.4 ns=0", "not a namespace id"),
-            ("traddr=1.2.3.4 trtype=tcp", "only rdma"),
+            ("traddr=1.2.3.4 trtype=fc", "rdma or tcp"),
+            ("traddr=1.2.3.4 trtype=tcp hdgst=yes", "on or off"),
             ("traddr=1.2.3.4 link=tcp", "auto, udp or shm"),
             ("traddr=1.2.3.4 colour=red", "not known"),
             ("http://1.2.3.4/", "not spoken"),

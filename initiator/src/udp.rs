@@ -1,12 +1,6 @@
-//! The edge: a session over UDP, or over shared memory to a target of this machine, with sockets, a
-//! real clock and this host's identity.
+//! The NIC of a host: over UDP, or over shared memory to a target of this machine.
 
-use crate::contract::Timers;
-use crate::host::HostOptions;
-use crate::identity;
-use crate::session::{Session, SessionError};
 use crate::spec::{LinkChoice, TargetSpec, WireMode};
-use crate::wait::{PollMode, Waiter};
 use dpa::nic::Nic;
 use netstack::endpoint::{EndpointConfig, Mode};
 use netstack::link::{DialLink, Link, PcapLink, ROCE_PORT, UdpLink, Ways, is_local};
@@ -14,61 +8,19 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
-use wire::fabrics::Nqn;
+use std::path::Path;
 
 /// Links on which sessions run: UDP with or without a tap, shared memory.
 pub type AnyLink = Box<dyn Link + Send>;
-/// A session over one of them.
-pub type UdpSession = Session<Nic<AnyLink>>;
 
 /// Loopback addresses tried for a RoCEv2 client, which needs the fixed port for itself.
 const LOOPBACK_TRIES: u8 = 200;
 
-/// How to connect.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// I/O queues; 0 for discovery and for looking only.
-    pub io_queues: u16,
-    /// Commands outstanding per queue.
-    pub queue_depth: u16,
-    /// How to wait.
-    pub poll: PollMode,
-    /// Timers.
-    pub timers: Timers,
-    /// Record every packet here.
-    pub pcap: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        let (poll, timers) = (PollMode::Adaptive, Timers::default());
-        Settings { io_queues: 1, queue_depth: 128, poll, timers, pcap: None }
-    }
-}
-
-/// Connects to what `spec` names (the discovery service when it names no subsystem).
+/// A NIC that reaches `spec`; `pcap` records every packet.
 ///
-/// Errors: sockets, or what kept it from connecting.
-pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<UdpSession, SessionError> {
-    let nic = nic(spec, settings)?;
-    let (hostnqn, hostid) = identity::host(spec.hostnqn.as_deref());
-    let subnqn = spec.subnqn.clone().unwrap_or_else(|| Nqn::DISCOVERY.into());
-    let io_queues = if subnqn == Nqn::DISCOVERY { 0 } else { settings.io_queues };
-    let options = HostOptions {
-        target: SocketAddr::new(spec.traddr, spec.trsvcid),
-        subnqn,
-        hostnqn,
-        hostid,
-        io_queues,
-        queue_depth: settings.queue_depth,
-        timers: settings.timers,
-    };
-    Session::connect(nic, options, Waiter::new(settings.poll))
-}
-
-fn nic(spec: &TargetSpec, settings: &Settings) -> io::Result<Nic<AnyLink>> {
-    let link = link(spec, settings)?;
+/// Errors: sockets, or that the way asked for is not there.
+pub(crate) fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
+    let link = link(spec, pcap)?;
     let mode = match spec.mode {
         WireMode::Native => Mode::Native,
         WireMode::Roce => Mode::Roce,
@@ -80,10 +32,10 @@ fn nic(spec: &TargetSpec, settings: &Settings) -> io::Result<Nic<AnyLink>> {
 }
 
 /// UDP, or a link that finds shared memory when the target is of this machine.
-fn link(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyLink> {
+fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
     let udp = bind(spec)?;
     let (traddr, wants_shm) = (spec.traddr, spec.link == LinkChoice::Shm);
-    if let Some(path) = &settings.pcap {
+    if let Some(path) = pcap {
         if wants_shm {
             return Err(invalid("packets in shared memory are not recorded: link=udp"));
         }

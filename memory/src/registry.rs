@@ -219,6 +219,35 @@ impl Registry {
         Ok(slot.mr())
     }
 
+    /// Knows `mr`, a registration of all of `region` that another table of at most this capacity made,
+    /// under the same keys: so that work may name them to either. A table that adopts makes no
+    /// registrations of its own. What was adopted there before, and is known to the other no more, is
+    /// forgotten.
+    ///
+    /// Panics if the registration is not of all of `region`.
+    pub fn adopt(&mut self, region: &Region, mr: &Mr) {
+        assert!(mr.addr == region.addr() && mr.length == region.len() as u64, "not all of it");
+        let index = self.index_of(mr.lkey.0);
+        self.slots[index] = Slot {
+            region: Some(region.clone()),
+            ptr: region.as_ptr(0),
+            iova: mr.addr,
+            len: mr.length,
+            streaming: region.is_streaming(),
+            held_back: false,
+            access: mr.access,
+            key: mr.lkey.0,
+            valid: true,
+        };
+    }
+    /// Forgets what was adopted under this key. Unknown keys are ignored.
+    pub fn release(&mut self, lkey: Lkey) {
+        let index = self.index_of(lkey.0);
+        if self.slots[index].key == lkey.0 {
+            self.slots[index] = Slot::empty();
+        }
+    }
+
     /// Ends a registration. Errors: `BadKey` if it is not one. In-flight work that names it fails.
     pub fn deregister(&mut self, lkey: Lkey) -> Result<(), AccessError> {
         let index = self.index_of(lkey.0);

@@ -80,3 +80,29 @@ fn a_full_table_refuses() {
     }
     assert_eq!(registry.register(&region, Access::LOCAL_READ), Err(RegistryFull(4)));
 }
+
+/// Goal: a key opens the same memory in the table that made it and in one that adopted it, until
+/// either is told its end; a slot that was given out again opens only what is there now.
+#[test]
+fn adopted_keys_open_the_same_memory() {
+    let region = Region::allocate(4096).unwrap();
+    let other = Region::allocate(4096).unwrap();
+    let (mut first, mut second) = (Registry::new(1, 7), Registry::new(1, 0));
+    let mr = first.register(&region, Access::LOCAL_WRITE).unwrap();
+    second.adopt(&region, &mr);
+    let sge = Sge { addr: mr.addr + 8, length: 4, lkey: mr.lkey };
+    second.local(sge, Access::LOCAL_WRITE).unwrap().write(b"seen");
+    let mut octets = [0; 4];
+    first.local(sge, Access::LOCAL_READ).unwrap().read(&mut octets);
+    assert_eq!(&octets, b"seen");
+    assert!(second.remote(mr.rkey, mr.addr, 4, Access::REMOTE_READ).is_err(), "rights hold too");
+    first.deregister(mr.lkey).unwrap();
+    let again = first.register(&other, Access::LOCAL_WRITE).unwrap();
+    second.adopt(&other, &again);
+    assert_eq!(second.local(sge, Access::LOCAL_READ).err(), Some(AccessError::BadKey));
+    second.release(mr.lkey);
+    let sge = Sge { addr: again.addr, length: 4, lkey: again.lkey };
+    assert!(second.local(sge, Access::LOCAL_READ).is_ok(), "another key's end is not its own");
+    second.release(again.lkey);
+    assert!(second.local(sge, Access::LOCAL_READ).is_err());
+}

@@ -181,6 +181,7 @@ impl Backend for Watched {
                     Some(Op::Flush) => platter.persist(None),
                     Some(
                         Op::Write(range, Durability::Fua)
+                        | Op::CompareAndWrite(range, Durability::Fua)
                         | Op::WriteZeroes { range, durability: Durability::Fua, .. },
                     ) => platter.persist(Some(range)),
                     _ => {}

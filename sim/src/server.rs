@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use storage::Backend;
-use target::{Config, Port, Reactor};
+use target::{Config, Port, Reactor, TransportKind};
 
 /// The subsystem that hosts connect to.
 pub(crate) const NQN: &str = "nqn.2026-11.io.flexblk:sim";
@@ -38,7 +38,7 @@ impl Server {
         let nic = Nic::new(link, plan.endpoint(plan.target_mode, seed));
         let path_mtu_bytes = Some(plan.path_mtu_bytes);
         let mut reactor = Reactor::new(nic, Config { path_mtu_bytes, ..Config::default() });
-        reactor.listen(Port { id: 1, address: service() });
+        reactor.listen(Port { id: 1, transport: TransportKind::Rdma, address: service() });
         let added = reactor.add_subsystem(NQN);
         let added = added.and_then(|()| reactor.add_namespace(NQN, Some(1), "sim:", disk));
         added.expect("a fresh target takes a disk");

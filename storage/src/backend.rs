@@ -56,6 +56,9 @@ pub enum Purpose {
     StagedWrite,
     /// Data to compare with these blocks; never their own memory.
     Compare,
+    /// Twice the octets of these blocks (together at most `max_transfer_bytes`): what to compare
+    /// with them, then what to write to them; never their own memory.
+    CompareAndWrite,
 }
 
 /// What to do. Ranges are inside the geometry (the submitter checked).
@@ -70,6 +73,10 @@ pub enum Op {
     Write(BlockRange, Durability),
     /// The prepared buffer = blocks? Spends the buffer. `DiskStatus::CompareFailed` if not.
     Compare(BlockRange),
+    /// The first half of the prepared buffer = blocks? Then its second half → blocks, before anybody
+    /// else reads or writes them. Spends the buffer. `DiskStatus::CompareFailed` if they differ, and
+    /// then nothing changed.
+    CompareAndWrite(BlockRange, Durability),
     /// Everything acknowledged so far becomes durable.
     Flush,
     /// Blocks become zeroes; `deallocate`: their space may be freed.
@@ -94,7 +101,7 @@ pub struct Request {
     pub tag: Tag,
     /// What.
     pub op: Op,
-    /// The prepared buffer, for `Write` and `Compare`; `None` for others.
+    /// The prepared buffer, for `Write`, `Compare` and `CompareAndWrite`; `None` for others.
     pub buffer: Option<DmaBuf>,
 }
 
@@ -140,7 +147,7 @@ pub struct Full(pub Request);
 /// that granted the blocks' own memory and its `Write` or `release`, nobody reads them.
 /// Overlapping users wait in arrival order.
 pub trait Backend {
-    /// What it looks like. Fixed while it is open.
+    /// What it looks like. Fixed while it is open, but for the number of blocks ([`Self::resize`]).
     fn geometry(&self) -> Geometry;
     /// The regions that its buffers lie in; a buffer's `region_index` is an index into these.
     /// Fixed while it is open: the target registers them once.
@@ -153,6 +160,14 @@ pub trait Backend {
     fn poll(&mut self, now: Instant, done: &mut Vec<Done>);
     /// Takes back a buffer that came with `Done` and was not spent. Unlocks its blocks.
     fn release(&mut self, buffer: DmaBuf);
+    /// Changes the number of blocks (at least 1) while it is in use. Requests that were submitted
+    /// before finish where they began, also behind a new end.
+    ///
+    /// Errors: `Unsupported` by this disk; `InvalidInput` for a size that it cannot have; what the
+    /// medium says. The size is then as before.
+    fn resize(&mut self, _block_count: u64) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
     /// Requests in flight, or waiting for a lock or a buffer.
     fn in_flight(&self) -> usize;
     /// Descriptor that becomes readable when something finishes, to sleep on.
@@ -182,6 +197,9 @@ impl<B: Backend + ?Sized> Backend for Box<B> {
     }
     fn release(&mut self, buffer: DmaBuf) {
         (**self).release(buffer);
+    }
+    fn resize(&mut self, block_count: u64) -> std::io::Result<()> {
+        (**self).resize(block_count)
     }
     fn in_flight(&self) -> usize {
         (**self).in_flight()

@@ -35,6 +35,7 @@ pub fn check(make: &dyn Fn() -> Box<dyn Backend>, keeps: Keeps) {
         for seed in 0..4 {
             values::behaves_like_an_array(&mut Rig::new(make()), seed);
         }
+        overlap::compare_and_write_is_one_step(&mut Rig::new(make()));
         for seed in 0..4 {
             overlap::no_block_is_torn(&mut Rig::new(make()), seed);
         }
@@ -45,5 +46,6 @@ pub fn check(make: &dyn Fn() -> Box<dyn Backend>, keeps: Keeps) {
     overlap::a_writer_is_not_starved_by_readers(&mut Rig::new(make()));
     queue::a_full_queue_returns_the_request(&mut Rig::new(make()));
     queue::a_thousand_requests_finish_once_each(&mut Rig::new(make()));
+    queue::resizing_keeps_what_is_there(&mut Rig::new(make()));
     queue::more_large_requests_than_buffers_all_finish(&mut Rig::new(make()));
 }

@@ -6,7 +6,7 @@ use crate::medium::{FileOptions, Medium};
 use crate::slab::Slab;
 use crate::staging::{MAX_TRANSFER_BYTES, Staging};
 use crate::uring::{Completion, Ring};
-use crate::{Backend, BlockRange, DiskStatus, Done, Full, Geometry, Op, Request, Tag};
+use crate::{Backend, BlockRange, DiskStatus, Done, Full, Geometry, Op, Purpose, Request, Tag};
 use ::memory::{DmaBuf, Region};
 use job::{Job, Next, Stage};
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ pub struct FileDisk {
     zeroes_index: u32,
     locks: Locks,
     staging: Staging,
-    /// Where Compare and Verify read to, one at a time, so that they never wait for buffers that
+    /// Where Compare, Compare and Write, and Verify read to, one at a time, so that they never wait for buffers that
     /// prepared writes hold.
     scratch: Option<DmaBuf>,
     scratch_waiting: VecDeque<u32>,
@@ -108,8 +108,8 @@ impl FileDisk {
     }
 
     /// A job that needs a buffer first.
-    fn start_with_buffer(&mut self, id: u32, range: BlockRange) {
-        let len = range.count as usize * self.geometry.block_bytes as usize;
+    fn start_with_buffer(&mut self, id: u32, range: BlockRange, pieces: usize) {
+        let len = range.count as usize * self.geometry.block_bytes as usize * pieces;
         match self.staging.take(len) {
             Some(buffer) => self.got_buffer(id, buffer),
             None => self.staging.wait(len, id),
@@ -255,8 +255,11 @@ impl Backend for FileDisk {
         let op = request.op;
         let id = self.jobs.insert(Job::new(request, self.geometry.block_bytes));
         match op {
-            Op::Read(range) | Op::Prepare(range, _) => self.start_with_buffer(id, range),
-            Op::Compare(_) | Op::Verify(_) => self.start_with_scratch(id),
+            Op::Prepare(range, Purpose::CompareAndWrite) => self.start_with_buffer(id, range, 2),
+            Op::Read(range) | Op::Prepare(range, _) => self.start_with_buffer(id, range, 1),
+            Op::Compare(_) | Op::CompareAndWrite(..) | Op::Verify(_) => {
+                self.start_with_scratch(id);
+            }
             Op::Flush => self.advance(id),
             Op::Deallocate(_) if !self.geometry.deallocate => {
                 // A hint that this medium has no use for.
@@ -285,6 +288,11 @@ impl Backend for FileDisk {
     }
     fn release(&mut self, buffer: DmaBuf) {
         self.put(buffer);
+    }
+    fn resize(&mut self, block_count: u64) -> io::Result<()> {
+        self.medium.grow(block_count.saturating_mul(u64::from(self.geometry.block_bytes)))?;
+        self.geometry.block_count = block_count;
+        Ok(())
     }
     fn in_flight(&self) -> usize {
         self.jobs.len() + self.ready.len()

@@ -83,6 +83,17 @@ impl InPlace {
     pub(crate) fn regions(&self) -> &[Region] {
         &self.regions
     }
+    /// Checks a new number of blocks: the memory was mapped once, so it can only lie within that.
+    ///
+    /// Errors: `InvalidInput` beyond.
+    pub(crate) fn check_resize(&self, block_count: u64) -> io::Result<()> {
+        let all = self.regions[BLOCKS as usize].len() as u64 / u64::from(self.block_bytes);
+        if (1..=all).contains(&block_count) {
+            return Ok(());
+        }
+        let why = format!("this disk was made with {all} blocks and cannot have {block_count}");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+    }
     /// Requests that were not yet given back by `drain` or `next_sync`.
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
@@ -106,7 +117,12 @@ impl InPlace {
                 self.finish(request.tag, DiskStatus::Good, Some(own));
             }
             Op::Prepare(range, Purpose::StagedWrite | Purpose::Compare) => {
-                self.stage(request, range);
+                let (_, len) = self.octets(range);
+                self.stage(request, len);
+            }
+            Op::Prepare(range, Purpose::CompareAndWrite) => {
+                let (_, len) = self.octets(range);
+                self.stage(request, 2 * len);
             }
             Op::Flush => self.finish_durably(request.tag, None),
             // Hints that memory has no use for: where it stays, so does its content.
@@ -120,6 +136,7 @@ impl InPlace {
             Op::Read(range) | Op::Compare(range) => self.lock(request, range, Mode::Shared),
             Op::Prepare(range, Purpose::Write)
             | Op::Write(range, _)
+            | Op::CompareAndWrite(range, _)
             | Op::WriteZeroes { range, .. }
             | Op::Deallocate(range) => self.lock(request, range, Mode::Exclusive),
         }
@@ -164,8 +181,7 @@ impl InPlace {
         report("buffers_free", self.staging.available() as u64);
     }
 
-    fn stage(&mut self, request: Request, range: BlockRange) {
-        let (_, len) = self.octets(range);
+    fn stage(&mut self, request: Request, len: usize) {
         if let Some(buffer) = self.staging.take(len) {
             self.finish(request.tag, DiskStatus::Good, Some(buffer));
         } else {
@@ -205,6 +221,9 @@ impl InPlace {
             }
             Op::Write(range, durability) => self.copy_in(tag, range, durability, buffer),
             Op::Compare(range) => self.compare(tag, range, buffer),
+            Op::CompareAndWrite(range, durability) => {
+                self.compare_and_write(tag, range, durability, buffer);
+            }
             Op::WriteZeroes { range, durability, .. } => self.zero(tag, range, durability),
             Op::Deallocate(range) => self.zero(tag, range, Durability::Cached),
             Op::Flush | Op::Verify(_) => panic!("{op:?} takes no lock"),
@@ -229,6 +248,32 @@ impl InPlace {
         self.locks.unlock(range, Mode::Shared);
         self.release(data);
         self.finish(tag, if equal { DiskStatus::Good } else { DiskStatus::CompareFailed }, None);
+    }
+
+    fn compare_and_write(
+        &mut self,
+        tag: Tag,
+        range: BlockRange,
+        how: Durability,
+        data: Option<DmaBuf>,
+    ) {
+        let (offset, len) = self.octets(range);
+        let data = data.filter(|data| data.len() == 2 * len).expect("both halves, prepared");
+        let own = self.own(range);
+        let (expected, new) = data.bytes().split_at(len);
+        let equal = own.bytes() == expected;
+        self.blocks.take_back(own);
+        if equal {
+            self.regions[BLOCKS as usize].write(offset, new);
+            self.copied_octets += len as u64;
+        }
+        self.locks.unlock(range, Mode::Exclusive);
+        self.release(data);
+        if equal {
+            self.finish_write(tag, range, how);
+        } else {
+            self.finish(tag, DiskStatus::CompareFailed, None);
+        }
     }
 
     fn finish_in_place(&mut self, request: Request, range: BlockRange) {

@@ -22,6 +22,9 @@ macro_rules! forward_the_disk {
         fn release(&mut self, buffer: memory::DmaBuf) {
             self.inner.release(buffer);
         }
+        fn resize(&mut self, block_count: u64) -> std::io::Result<()> {
+            self.inner.resize(block_count)
+        }
         fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
             self.inner.fd()
         }

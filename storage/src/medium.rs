@@ -36,7 +36,7 @@ pub(crate) struct Medium {
     pub(crate) file: File,
     /// Has the lock. It is opened for itself: io_uring lets go of files some
     /// time after its ring is closed, and the lock with them.
-    _guard: File,
+    guard: File,
     pub(crate) octets: u64,
     pub(crate) is_direct: bool,
     is_device: bool,
@@ -76,7 +76,24 @@ impl Medium {
             Some(file) => file,
             None => open_for_use(path, is_device, 0)?,
         };
-        Ok(Medium { file, _guard: guard, octets, is_direct, is_device })
+        Ok(Medium { file, guard, octets, is_direct, is_device })
+    }
+
+    /// Makes room for `octets`. A file is made longer, never shorter: what lies behind a smaller disk
+    /// stays, for requests that are still on their way and for the day when it grows again.
+    ///
+    /// Errors: `InvalidInput` for a device that is not as large; what the file system says.
+    pub(crate) fn grow(&mut self, octets: u64) -> io::Result<()> {
+        let has = (&self.guard).seek(SeekFrom::End(0))?;
+        if octets > has && self.is_device {
+            let why = format!("the device has {has} octets, not {octets}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        if octets > has {
+            self.file.set_len(octets)?;
+        }
+        self.octets = octets.max(has);
+        Ok(())
     }
 
     /// A block device, not a file.

@@ -93,6 +93,11 @@ impl Backend for Memory {
     fn release(&mut self, buffer: DmaBuf) {
         self.disk.release(buffer);
     }
+    fn resize(&mut self, block_count: u64) -> io::Result<()> {
+        self.disk.check_resize(block_count)?;
+        self.geometry.block_count = block_count;
+        Ok(())
+    }
     fn in_flight(&self) -> usize {
         self.disk.in_flight()
     }

@@ -1,7 +1,7 @@
 //! A disk of zeroes that forgets what is written: the cost of everything but a disk.
 
 use crate::staging::{MAX_TRANSFER_BYTES, Staging};
-use crate::{Backend, BlockRange, DiskStatus, Done, Full, Geometry, Op, Request, Tag};
+use crate::{Backend, BlockRange, DiskStatus, Done, Full, Geometry, Op, Purpose, Request, Tag};
 use ::memory::{DmaBuf, Region};
 use std::io;
 use std::time::Instant;
@@ -50,8 +50,9 @@ impl Null {
         range.count as usize * self.geometry.block_bytes as usize
     }
 
-    fn prepare(&mut self, tag: Tag, range: BlockRange) {
-        let len = self.bytes(range);
+    fn prepare(&mut self, tag: Tag, range: BlockRange, purpose: Purpose) {
+        let pieces = if purpose == Purpose::CompareAndWrite { 2 } else { 1 };
+        let len = self.bytes(range) * pieces;
         if let Some(buffer) = self.staging.take(len) {
             self.ready.push(Done { tag, status: DiskStatus::Good, buffer: Some(buffer) });
         } else {
@@ -60,8 +61,8 @@ impl Null {
         }
     }
 
-    fn compare(buffer: Option<&DmaBuf>) -> DiskStatus {
-        let zeroes = buffer.is_some_and(|buffer| buffer.bytes().iter().all(|octet| *octet == 0));
+    fn compare(data: Option<&[u8]>) -> DiskStatus {
+        let zeroes = data.is_some_and(|data| data.iter().all(|octet| *octet == 0));
         if zeroes { DiskStatus::Good } else { DiskStatus::CompareFailed }
     }
 }
@@ -79,8 +80,8 @@ impl Backend for Null {
         }
         let Request { tag, op, buffer } = request;
         let (status, granted) = match op {
-            Op::Prepare(range, _) => {
-                self.prepare(tag, range);
+            Op::Prepare(range, purpose) => {
+                self.prepare(tag, range, purpose);
                 return Ok(());
             }
             Op::Read(range) => {
@@ -88,7 +89,12 @@ impl Backend for Null {
                 let zeroes = &self.regions[ZEROES as usize];
                 (DiskStatus::Good, Some(DmaBuf::new(zeroes, ZEROES, 0, len)))
             }
-            Op::Compare(_) => (Null::compare(buffer.as_ref()), None),
+            Op::Compare(_) => (Null::compare(buffer.as_ref().map(DmaBuf::bytes)), None),
+            Op::CompareAndWrite(range, _) => {
+                let expected =
+                    buffer.as_ref().and_then(|both| both.bytes().get(..self.bytes(range)));
+                (Null::compare(expected), None)
+            }
             Op::Write(..)
             | Op::Flush
             | Op::WriteZeroes { .. }
@@ -113,6 +119,10 @@ impl Backend for Null {
             let tag = self.waiting.remove(id);
             self.ready.push(Done { tag, status: DiskStatus::Good, buffer: Some(buffer) });
         }
+    }
+    fn resize(&mut self, block_count: u64) -> io::Result<()> {
+        self.geometry.block_count = block_count;
+        Ok(())
     }
     fn in_flight(&self) -> usize {
         self.ready.len() + self.waiting.len()

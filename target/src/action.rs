@@ -43,11 +43,22 @@ pub(crate) enum Action {
     },
     /// End the registration of a control buffer.
     Deregister(Mr),
+    /// Count a command that a queue ended by itself.
+    Count(Counted),
     /// End a connection.
     Disconnect {
         /// Queue, by its place in the reactor.
         queue: u32,
     },
+}
+
+/// Why a queue ended a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Counted {
+    /// It was answered with an error.
+    Failed,
+    /// Its host lost its registration.
+    Preempted,
 }
 
 /// Data in a capsule.

@@ -36,8 +36,9 @@ pub struct DiskStats {
 
 impl DiskInfo {
     /// What buffer to ask for when host data is fetched over the network.
-    pub(crate) fn fetch_purpose(&self) -> Purpose {
-        if self.direct_writes { Purpose::Write } else { Purpose::StagedWrite }
+    /// `whole_packets`: its connection lands whole packets.
+    pub(crate) fn fetch_purpose(&self, whole_packets: bool) -> Purpose {
+        if self.direct_writes && whole_packets { Purpose::Write } else { Purpose::StagedWrite }
     }
     /// Counts a finished command.
     pub(crate) fn count(&mut self, kind: IoKind, bytes: u32, status: DiskStatus) {
@@ -59,10 +60,20 @@ impl DiskInfo {
                 stats.write_commands += 1;
                 stats.written_bytes += u64::from(bytes);
             }
+            IoKind::FusedWrite => {
+                stats.read_commands += 1;
+                stats.read_bytes += u64::from(bytes);
+                stats.write_commands += 1;
+                stats.written_bytes += u64::from(bytes);
+            }
             IoKind::Nothing
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
             | IoKind::Flush
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
             | IoKind::Deallocate { .. } => {}
         }
     }

@@ -23,6 +23,8 @@ pub(crate) mod field {
     pub(crate) const CDW11: u16 = 44;
     /// Command dword 12.
     pub(crate) const CDW12: u16 = 48;
+    /// Command dword 14.
+    pub(crate) const CDW14: u16 = 56;
     /// No field in particular.
     pub(crate) const NONE: u16 = 0xffff;
 }

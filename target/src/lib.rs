@@ -6,6 +6,7 @@
 //! the status that Linux nvmet gives; it never panics.
 #![forbid(unsafe_code)]
 
+mod access;
 mod action;
 mod config;
 mod controller;
@@ -15,15 +16,22 @@ mod identity;
 mod io;
 mod queue;
 mod reactor;
+mod reservation;
 mod slab;
 mod subsystem;
 
+pub use access::{ANA_GROUPS_MAX, AnaGroups, HostList};
 pub use config::Config;
 pub use controller::ControllerKind;
 pub use disk::DiskStats;
-pub use identity::NamespaceIds;
-pub use reactor::{ConnectionInfo, Counters, Reactor, SpinBudget, Turn};
-pub use subsystem::{DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Subsystem};
+pub use identity::{ChosenIds, NamespaceIds};
+pub use reactor::{ConnectionInfo, Counters, NewNamespace, Reactor, SpinBudget, StagedDisk, Turn};
+pub use reservation::{FileStore, NoStore, ReservationStore, SavedRegistrant, SavedReservations};
+pub use subsystem::{
+    DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Protection, Subsystem,
+};
+pub use wire::fabrics::TransportKind;
+pub use wire::nvme::log::AnaState;
 
 /// The one place where tests take the time from a clock: any start will do.
 #[cfg(test)]

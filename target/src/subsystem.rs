@@ -2,9 +2,12 @@
 //!
 //! Source: NVMe Base 2.0, "NVM Subsystem"; NVMe over Fabrics, "Discovery Service".
 
+use crate::access::{AnaGroups, HostList};
+use crate::disk::DiskStats;
 use crate::identity::{self, NamespaceIds};
+use crate::reservation::Reservations;
 use storage::Geometry;
-use wire::fabrics::{Nqn, NqnError};
+use wire::fabrics::{Nqn, NqnError, TransportKind};
 
 /// NQN under which every discovery service answers.
 pub const DISCOVERY_NQN: &str = Nqn::DISCOVERY;
@@ -24,6 +27,56 @@ pub struct Namespace {
     pub geometry: Geometry,
     /// Names that outlive a restart.
     pub ids: NamespaceIds,
+    /// Group for asymmetric access, from 1.
+    pub ana_group: u32,
+    /// Hosts for which it exists.
+    pub hosts: HostList,
+    /// Who protects it from writes.
+    pub protection: Protection,
+    /// Who holds what of it.
+    pub(crate) reservations: Reservations,
+}
+
+/// Whether, and by whose word, a namespace is write-protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Protection {
+    /// It can be written.
+    #[default]
+    None,
+    /// A host protected it (feature 84h), and a host may end that.
+    ByHost,
+    /// The operator exported it read-only: no host can change that.
+    ByOperator,
+}
+
+impl Namespace {
+    /// A namespace for all hosts, in group 1, writable.
+    pub(crate) fn new(
+        nsid: u32,
+        disk: DiskIndex,
+        geometry: Geometry,
+        ids: NamespaceIds,
+    ) -> Namespace {
+        Namespace {
+            nsid,
+            disk,
+            geometry,
+            ids,
+            ana_group: 1,
+            hosts: HostList::Any,
+            protection: Protection::None,
+            reservations: Reservations::default(),
+        }
+    }
+    /// The same with these reservations.
+    pub(crate) fn with_reservations(self, reservations: Reservations) -> Namespace {
+        Namespace { reservations, ..self }
+    }
+    /// Commands that change blocks are refused.
+    #[must_use]
+    pub fn is_write_protected(&self) -> bool {
+        self.protection != Protection::None
+    }
 }
 
 /// A collection of namespaces behind one name.
@@ -31,14 +84,21 @@ pub struct Namespace {
 pub struct Subsystem {
     nqn: String,
     serial: String,
+    model: String,
     namespaces: Vec<Namespace>,
     /// What the weakest disk takes at once. Kept, because every command asks.
     disk_transfer_bytes: u32,
     is_discovery: bool,
+    hosts: HostList,
+    ana: AnaGroups,
+    /// What disks of namespaces did that were removed.
+    retired: DiskStats,
+    /// It is no more; what is left of its controllers still looks here.
+    is_removed: bool,
 }
 
-/// Model number that every subsystem reports.
-pub(crate) const MODEL: &str = "FlexBlk";
+/// Model number that subsystems report which have no other.
+const MODEL: &str = "FlexBlk";
 
 /// Why a subsystem or namespace cannot be exported. The configuration's fault.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -58,10 +118,37 @@ pub enum ExportError {
     /// The fabric has no room to register the disk's buffers.
     #[error("the disk's buffers cannot be registered: {0}")]
     Register(#[from] memory::RegistryFull),
+    /// No namespace of that number in the subsystem.
+    #[error("no namespace {0}")]
+    NoSuchNamespace(u32),
+    /// Groups for asymmetric access go from 1 to 128.
+    #[error("group {0} is not in 1..=128")]
+    BadGroup(u32),
+    /// What was kept of a namespace's reservations cannot be read.
+    #[error("the namespace's reservations cannot be restored: {0}")]
+    Reservations(String),
+    /// The disk cannot have that size.
+    #[error("the disk cannot be resized: {0}")]
+    Resize(String),
+    /// Identifiers are used once in the whole target: hosts refuse a second namespace that has one.
+    #[error("an identifier of namespace {0} belongs to another namespace, or is zero")]
+    DuplicateIds(u32),
+    /// What hosts are told of the subsystem is ASCII.
+    #[error("a {what} has 1 to {max} printable ASCII characters")]
+    BadText {
+        /// Which.
+        what: &'static str,
+        /// Characters at most.
+        max: usize,
+    },
     /// No subsystem of that name here.
     #[error("no subsystem {0:?}")]
     NoSuchSubsystem(String),
 }
+
+/// Octets of a serial number and of a model (SN, MN).
+const SERIAL_MAX: usize = 20;
+const MODEL_MAX: usize = 40;
 
 /// Most namespaces of a subsystem, and the largest identifier (`NN`).
 pub(crate) const NSID_MAX: u32 = 1024;
@@ -78,9 +165,14 @@ impl Subsystem {
         Ok(Subsystem {
             nqn: nqn.to_owned(),
             serial: identity::serial(seed, nqn),
+            model: MODEL.to_owned(),
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
             is_discovery: false,
+            hosts: HostList::Any,
+            ana: AnaGroups::default(),
+            retired: DiskStats::default(),
+            is_removed: false,
         })
     }
     /// The discovery service as a subsystem.
@@ -88,9 +180,14 @@ impl Subsystem {
         Subsystem {
             nqn: DISCOVERY_NQN.to_owned(),
             serial: identity::serial(seed, DISCOVERY_NQN),
+            model: MODEL.to_owned(),
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
             is_discovery: true,
+            hosts: HostList::Any,
+            ana: AnaGroups::default(),
+            retired: DiskStats::default(),
+            is_removed: false,
         }
     }
     /// NVMe qualified name.
@@ -102,6 +199,36 @@ impl Subsystem {
     #[must_use]
     pub fn serial(&self) -> &str {
         &self.serial
+    }
+    /// Model number, 1 to 40 printable octets.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+    /// Gives it another serial number and model, or its own again (`None`).
+    ///
+    /// Errors: more than 20 and 40 octets, none, or not of printable ASCII.
+    pub(crate) fn set_identity(
+        &mut self,
+        seed: u64,
+        serial: Option<&str>,
+        model: Option<&str>,
+    ) -> Result<(), ExportError> {
+        check_text("serial number", serial, SERIAL_MAX)?;
+        check_text("model", model, MODEL_MAX)?;
+        self.serial = serial.map_or_else(|| identity::serial(seed, &self.nqn), str::to_owned);
+        self.model = model.unwrap_or(MODEL).to_owned();
+        Ok(())
+    }
+    /// Takes it away: no name leads to it any more, and nobody may use it.
+    pub(crate) fn set_removed(&mut self) {
+        self.nqn.clear();
+        self.hosts = HostList::Only(std::collections::BTreeSet::new());
+        self.is_removed = true;
+    }
+    /// It was taken away.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed
     }
     /// The discovery service.
     #[must_use]
@@ -125,11 +252,7 @@ impl Subsystem {
     /// Adds a namespace. Errors: identifier taken or out of range, or a geometry that NVMe hosts
     /// cannot use.
     pub(crate) fn add(&mut self, namespace: Namespace) -> Result<(), ExportError> {
-        let geometry = namespace.geometry;
-        let blocks = matches!(geometry.block_bytes, 512 | 4096) && geometry.block_count > 0;
-        if !blocks || geometry.max_transfer_bytes < geometry.block_bytes {
-            return Err(ExportError::BadGeometry(geometry));
-        }
+        check_geometry(namespace.geometry)?;
         let nsid = namespace.nsid;
         let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid);
         match at {
@@ -141,10 +264,43 @@ impl Subsystem {
             Ok(_) | Err(_) => Err(ExportError::BadNsid(nsid)),
         }
     }
+    /// The namespace `nsid`, to be changed.
+    pub(crate) fn namespace_mut(&mut self, nsid: u32) -> Option<&mut Namespace> {
+        let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid);
+        self.namespaces.get_mut(at.ok()?)
+    }
     /// Takes a namespace out again.
-    pub(crate) fn remove(&mut self, nsid: u32) {
-        self.namespaces.retain(|namespace| namespace.nsid != nsid);
+    pub(crate) fn remove(&mut self, nsid: u32) -> Option<Namespace> {
+        let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid).ok()?;
+        let namespace = self.namespaces.remove(at);
         self.note_weakest_disk();
+        Some(namespace)
+    }
+    /// What namespaces did that are no more.
+    pub(crate) fn retired(&self) -> DiskStats {
+        self.retired
+    }
+    /// A namespace whose disk did this was removed.
+    pub(crate) fn note_retired(&mut self, stats: DiskStats) {
+        self.retired = self.retired.plus(stats);
+    }
+    /// Hosts that may connect.
+    #[must_use]
+    pub fn hosts(&self) -> &HostList {
+        &self.hosts
+    }
+    /// Says which hosts may connect.
+    pub(crate) fn set_hosts(&mut self, hosts: HostList) {
+        self.hosts = hosts;
+    }
+    /// How well its groups are reached.
+    #[must_use]
+    pub fn ana(&self) -> &AnaGroups {
+        &self.ana
+    }
+    /// How well its groups are reached, to be changed.
+    pub(crate) fn ana_mut(&mut self) -> &mut AnaGroups {
+        &mut self.ana
     }
     /// The smallest identifier that is not taken.
     #[must_use]
@@ -169,11 +325,30 @@ impl Subsystem {
     }
 }
 
+/// Errors: a geometry that NVMe hosts cannot use.
+pub(crate) fn check_geometry(geometry: Geometry) -> Result<(), ExportError> {
+    let blocks = matches!(geometry.block_bytes, 512 | 4096) && geometry.block_count > 0;
+    if !blocks || geometry.max_transfer_bytes < geometry.block_bytes {
+        return Err(ExportError::BadGeometry(geometry));
+    }
+    Ok(())
+}
+
+fn check_text(what: &'static str, text: Option<&str>, max: usize) -> Result<(), ExportError> {
+    let is_good = |text: &str| {
+        let printable = text.bytes().all(|octet| (b' '..=b'~').contains(&octet));
+        (1..=max).contains(&text.len()) && printable
+    };
+    if text.is_none_or(is_good) { Ok(()) } else { Err(ExportError::BadText { what, max }) }
+}
+
 /// Where hosts reach the subsystems: one address and service.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Port {
     /// Number of the port in the discovery log.
     pub id: u16,
+    /// How hosts reach it.
+    pub transport: TransportKind,
     /// Address and port as hosts are to be told (4420 for I/O by convention).
     pub address: std::net::SocketAddr,
 }

@@ -10,7 +10,7 @@ fn namespace(nsid: u32) -> Namespace {
         deallocate: true,
         in_place: false,
     };
-    Namespace { nsid, disk: DiskIndex(0), geometry, ids: NamespaceIds::derive(1, "x") }
+    Namespace::new(nsid, DiskIndex(0), geometry, NamespaceIds::derive(1, "x"))
 }
 
 /// Goal: namespaces are found by identifier whatever the order and the holes.

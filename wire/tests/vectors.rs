@@ -227,6 +227,8 @@ fn check_identify(cns: Cns, payload: &[u8]) {
         | Cns::AllocatedNamespace
         | Cns::NamespaceControllers
         | Cns::Controllers
+        | Cns::ActiveNamespacesOfCommandSet
+        | Cns::AllocatedNamespacesOfCommandSet
         | Cns::CommandSets => {}
     }
 }

@@ -1,7 +1,8 @@
-//! The end-to-end scripts of `tests/e2e/`, in the order of their names.
+//! The scripts of `tests/e2e/` and `tests/guests/`, in the order of their names.
 //!
 //! A script finds the program in `$FLEXBLK`, the plug-in in `$FLEXBLK_FIO`, the checkout in
-//! `$FLEXBLK_ROOT` (also its working directory) and an empty folder in `$SCRATCH`. It passes when
+//! `$FLEXBLK_ROOT` (also its working directory) and an empty folder in `$SCRATCH`; one of
+//! `tests/guests/` also the guest's kernel and file system in `$FLEXBLK_GUESTS`. It passes when
 //! it ends with status 0 within its time: `# timeout: SECONDS` among its first lines, else 120.
 
 use std::fs::{self, File};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::shell::{Outcome, at, out, root, say};
+use crate::shell::{Outcome, at, out, root, run, say};
 
 const TIMEOUT_S_DEFAULT: u32 = 120;
 /// Lines of a failed script's log that are shown.
@@ -20,12 +21,43 @@ const LOG_LINES_SHOWN: usize = 40;
 pub(crate) struct Tally {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
+    /// Left out, each with the reason told.
+    pub(crate) skipped: u32,
 }
 
-/// Runs every script; a failure is counted and shown, not returned.
-pub(crate) fn run_scripts() -> Outcome<Tally> {
+impl Tally {
+    /// Of both.
+    pub(crate) fn and(self, other: Tally) -> Tally {
+        Tally {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+/// Runs the scripts of `tests/guests/`. Without QEMU or the guest's kernel they are skipped, and
+/// why is told.
+pub(crate) fn run_guests() -> Outcome<Tally> {
+    let mut image = Command::new("bash");
+    image.arg(root().join("tests/guests/lib/image.sh")).arg(guests());
+    if let Err(reason) = crate::packages::install_guests().and_then(|()| run(&mut image)) {
+        let skipped = u32::try_from(scripts("tests/guests")?.len()).unwrap_or(u32::MAX);
+        say(&format!("guests: {skipped} scripts skipped: {reason}"));
+        return Ok(Tally { skipped, ..Tally::default() });
+    }
+    run_scripts("tests/guests")
+}
+
+/// The guest's kernel and file system.
+fn guests() -> PathBuf {
+    out().join("guests")
+}
+
+/// Runs every script of a folder; a failure is counted and shown, not returned.
+pub(crate) fn run_scripts(folder: &str) -> Outcome<Tally> {
     let mut tally = Tally::default();
-    for script in scripts()? {
+    for script in scripts(folder)? {
         let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let begun = Instant::now();
         let outcome = run_script(&script, &name)?;
@@ -33,19 +65,19 @@ pub(crate) fn run_scripts() -> Outcome<Tally> {
         match outcome {
             Ok(()) => {
                 tally.passed += 1;
-                say(&format!("e2e: passed {name} ({seconds:.1} s)"));
+                say(&format!("{folder}: passed {name} ({seconds:.1} s)"));
             }
             Err(reason) => {
                 tally.failed += 1;
-                say(&format!("e2e: failed {name} ({seconds:.1} s): {reason}"));
+                say(&format!("{folder}: failed {name} ({seconds:.1} s): {reason}"));
             }
         }
     }
     Ok(tally)
 }
 
-fn scripts() -> Outcome<Vec<PathBuf>> {
-    let folder = root().join("tests/e2e");
+fn scripts(folder: &str) -> Outcome<Vec<PathBuf>> {
+    let folder = root().join(folder);
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
@@ -73,6 +105,7 @@ fn run_script(script: &Path, name: &str) -> Outcome<Result<(), String>> {
         .env("FLEXBLK", out().join("release/flexblk"))
         .env("FLEXBLK_FIO", out().join("release/libflexblk_fio.so"))
         .env("FLEXBLK_ROOT", root())
+        .env("FLEXBLK_GUESTS", guests())
         .env("CARGO_TARGET_DIR", out())
         .env("SCRATCH", &scratch)
         .stdin(Stdio::null())

@@ -18,14 +18,35 @@ const WANTED: [(&str, &str); 10] = [
     ("procps", "process figures in the end-to-end tests"),
 ];
 
+/// The same, of the tests in guests alone.
+const WANTED_FOR_GUESTS: [(&str, &str); 8] = [
+    ("qemu-system-x86", "emulates the guests"),
+    ("busybox-static", "the guests' shell"),
+    ("cpio", "packs the guests' file system"),
+    ("kmod", "finds what kernel modules need"),
+    ("nvme-cli", "the NVMe-oF host's tool in the guests"),
+    ("e2fsprogs", "file systems in the guests"),
+    ("xfsprogs", "file systems in the guests"),
+    ("xz-utils", "unpacks kernel modules"),
+];
+
 /// Installs what is missing, as root or through sudo; does nothing when all is there.
 pub(crate) fn install_missing() -> Outcome {
-    let missing = missing()?;
+    install_those(&WANTED)
+}
+
+/// The same, of what the tests in guests need.
+pub(crate) fn install_guests() -> Outcome {
+    install_those(&WANTED_FOR_GUESTS)
+}
+
+fn install_those(wanted: &[(&'static str, &str)]) -> Outcome {
+    let missing = missing(wanted)?;
     if missing.is_empty() {
         say("packages: all present");
         return Ok(());
     }
-    let reason = |name: &&str| WANTED.iter().find(|(n, _)| n == name).map_or("", |(_, why)| why);
+    let reason = |name: &&str| wanted.iter().find(|(n, _)| n == name).map_or("", |(_, why)| why);
     for name in &missing {
         say(&format!("packages: {name} is missing ({})", reason(name)));
     }
@@ -38,18 +59,18 @@ pub(crate) fn install_missing() -> Outcome {
     Ok(())
 }
 
-fn missing() -> Outcome<Vec<&'static str>> {
-    let names = WANTED.iter().map(|(name, _)| *name);
+fn missing(wanted: &[(&'static str, &str)]) -> Outcome<Vec<&'static str>> {
+    let names = wanted.iter().map(|(name, _)| *name);
     let mut query = Command::new("dpkg-query");
     query.args(["--show", "--showformat", "${Package} ${db:Status-Status}\\n"]).args(names);
     // A name that dpkg has never heard of makes the whole query fail: what it printed counts.
     let output = query.output().map_err(|error| {
-        let all = WANTED.map(|(name, _)| name).join(" ");
+        let all = wanted.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
         format!("this setup knows Debian's packages only (dpkg-query: {error}); install: {all}")
     })?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let present = |name: &str| printed.lines().any(|line| line == format!("{name} installed"));
-    Ok(WANTED.iter().map(|(name, _)| *name).filter(|name| !present(name)).collect())
+    Ok(wanted.iter().map(|(name, _)| *name).filter(|name| !present(name)).collect())
 }
 
 fn install(names: &[&str]) -> Outcome {

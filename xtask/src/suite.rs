@@ -39,17 +39,23 @@ pub(crate) fn run_all() -> Outcome {
     }
     timings.push(format!("builds agree {} s", begun.elapsed().as_secs()));
     let begun = Instant::now();
-    let tally = e2e::run_scripts()?;
+    let scripts = e2e::run_scripts("tests/e2e")?;
     timings.push(format!("end to end {} s", begun.elapsed().as_secs()));
+    let begun = Instant::now();
+    let guests = e2e::run_guests()?;
+    timings.push(format!("guests {} s", begun.elapsed().as_secs()));
     say(&format!("time: {}", timings.join(", ")));
-    if tally.failed > 0 {
-        failed.push("end to end".to_owned());
+    for (name, tally) in [("end to end", &scripts), ("guests", &guests)] {
+        if tally.failed > 0 {
+            failed.push(name.to_owned());
+        }
     }
+    let tally = scripts.and(guests);
     if failed.is_empty() {
         say("all steps passed");
     } else {
         say(&format!("failed: {}", failed.join(", ")));
     }
-    println!("e2e: {} passed, {} failed", tally.passed, tally.failed);
+    println!("e2e: {} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }

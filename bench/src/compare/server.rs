@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor, SpinBudget};
+use target::{Config, Port, Reactor, SpinBudget, TransportKind};
 
 /// NVMe's port.
 pub(super) const NVME_PORT: u16 = 4420;
@@ -91,7 +91,11 @@ impl WithFabric for Blocks<'_> {
         let disk = storage::Memory::over(self.store, 4096, DISK_DEPTH)?;
         reactor.add_subsystem(NQN).map_err(io::Error::other)?;
         reactor.add_namespace(NQN, None, "compare", Box::new(disk)).map_err(io::Error::other)?;
-        reactor.listen(Port { id: 1, address: SocketAddr::new(self.spec.server, NVME_PORT) });
+        reactor.listen(Port {
+            id: 1,
+            transport: TransportKind::Rdma,
+            address: SocketAddr::new(self.spec.server, NVME_PORT),
+        });
         (self.ready)();
         let begin = Instant::now();
         let (mut now, mut activity) = (begin, 0);

@@ -96,6 +96,7 @@ impl<F: Fabric> Host<F> {
     /// Starts connecting, admin queue first.
     pub(super) fn bring_up(&mut self, now: Instant) {
         self.recovery.attempt(now, self.options.timers.connect_timeout);
+        self.lanes[0].queue.set_in_capsule(self.fabric.admin_in_capsule_bytes());
         self.connect_lane(now, 0);
     }
 
@@ -132,6 +133,8 @@ impl<F: Fabric> Host<F> {
             subnqn: &self.options.subnqn,
             hostnqn: &self.options.hostnqn,
             hostid: self.options.hostid,
+            // This host counts its commands itself.
+            no_flow_control: self.fabric.may_elide_responses(),
         };
         let sqe = commands::connect(&options);
         let data = match commands::connect_data(&options) {

@@ -1,5 +1,5 @@
 //! What NVMe over Fabrics asks of a transport. Implementations: [`loopback`] (no network), the
-//! NIC of the `dpa` crate (RoCEv2 and native), and one day TCP.
+//! NIC of the `dpa` crate (RoCEv2 and native), [`crate::nvme_tcp`].
 //!
 //! A connection carries capsules both ways; the target moves data with RDMA WRITE and READ (over
 //! TCP these become data PDUs). Everything is asynchronous: `post` queues, `flush` sends,
@@ -8,9 +8,13 @@
 pub mod loopback;
 
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Sge};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use verbs::{Remote, Rkey, SgeList, WcStatus};
+
+/// In-capsule data that a command may bring where nothing else is said.
+pub const IN_CAPSULE_BYTES: u32 = 4096;
 
 /// One connection (queue pair) of a fabric. Never used again for another connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -206,6 +210,13 @@ pub struct FabricLimits {
     pub read_depth_max: u8,
 }
 
+/// What a fabric says of a transport that it does not have.
+#[must_use]
+pub fn no_transport(trtype: &str) -> io::Error {
+    let why = format!("transport {trtype:?} is not served: start the target with -t {trtype}");
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
 /// A transport for NVMe over Fabrics, owned by one polling thread.
 pub trait Fabric {
     /// Bounds.
@@ -214,6 +225,24 @@ pub trait Fabric {
     fn register(&mut self, region: &Region, access: Access) -> Result<Mr, RegistryFull>;
     /// Ends a registration. Unknown keys are ignored.
     fn deregister(&mut self, mr: &Mr);
+    /// Controller: octets of in-capsule data that a command of this connection may bring.
+    fn in_capsule_bytes(&self, _qp: QpHandle) -> u32 {
+        IN_CAPSULE_BYTES
+    }
+    /// Host: the same of commands of an admin queue, which no Identify tells; 0 for none.
+    fn admin_in_capsule_bytes(&self) -> u32 {
+        0
+    }
+    /// Host: the data of a command may say that it succeeded, so that no response follows, if the host
+    /// does not want to hear of the submission queue's head.
+    fn may_elide_responses(&self) -> bool {
+        false
+    }
+    /// What a READ of this connection fetches lands in whole packets, each checked before: one that
+    /// breaks off leaves no packet half-landed. False for a stream of octets.
+    fn lands_whole_packets(&self, _qp: QpHandle) -> bool {
+        true
+    }
     /// Lets octets that land in `mr` stay where they arrived until the next `poll`. From here on
     /// they are read through [`Fabric::copy_landed`] only, or from `mr` after
     /// [`Fabric::settle_landed`]. Without effect where nothing can stay.
@@ -230,6 +259,27 @@ pub trait Fabric {
     fn settle_landed(&mut self) {}
     /// Accept connect requests for a port (NVMe's service id; 4420).
     fn listen(&mut self, port: u16);
+    /// Accepts connect requests at `address` by the transport `trtype` ("rdma", "tcp"), while in use
+    /// too. Asking twice is no error.
+    ///
+    /// Errors: the address cannot be had; `Unsupported`: not by this fabric, in words.
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        if trtype != self.limits().name {
+            return Err(no_transport(trtype));
+        }
+        self.listen(address.port());
+        Ok(())
+    }
+    /// Accepts no more connect requests there. Connections that were made stay.
+    ///
+    /// Errors: `Unsupported` by this fabric.
+    fn close_listener(&mut self, trtype: &str, _address: SocketAddr) -> io::Result<()> {
+        Err(no_transport(trtype))
+    }
+    /// The transport of a connection, and this side's address where that is known.
+    fn path_of(&self, _qp: QpHandle) -> (&'static str, Option<IpAddr>) {
+        (self.limits().name, None)
+    }
     /// Starts connecting; the outcome is `Established`, `Rejected` or `Disconnected`.
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle;
     /// Accepts a `ConnectRequest`. Outcome: `Established` (once the peer is ready) or `Disconnected`.

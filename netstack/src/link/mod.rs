@@ -15,7 +15,7 @@ mod pcap;
 mod ring;
 mod run;
 mod shm;
-mod sys;
+pub(crate) mod sys;
 mod trailer;
 mod udp;
 

@@ -157,3 +157,44 @@ pub(super) fn a_writer_is_not_starved_by_readers(rig: &mut Rig) {
     assert_eq!(rig.wait(writer).status, DiskStatus::Good);
     rig.check_idle();
 }
+
+/// Goal: Compare and Write writes what it is given where blocks are as expected, and nothing where
+/// one octet differs; of many that expect the same, one wins.
+pub(super) fn compare_and_write_is_one_step(rig: &mut Rig) {
+    const RIVALS: u8 = 12;
+    for count in [1, rig.blocks(rig.geometry().max_transfer_bytes / 2)] {
+        let range = BlockRange { start: 7, count };
+        let (len, first) = (rig.octets(range), 0xf0);
+        rig.write(range, &vec![first; len], Purpose::StagedWrite, Durability::Cached);
+        let prepare = |rig: &mut Rig, expected: u8, new: u8| {
+            let done = rig.run(Op::Prepare(range, Purpose::CompareAndWrite), None);
+            let mut both = done.buffer.expect("a good prepare has a buffer");
+            assert_eq!(both.len(), 2 * len);
+            both.write(0, &vec![expected; len]);
+            both.write(len, &vec![new; len]);
+            both
+        };
+        let mut almost = prepare(rig, first, 0x11);
+        almost.write(len - 1, &[first ^ 1]);
+        let outcome = rig.run(Op::CompareAndWrite(range, Durability::Cached), Some(almost));
+        assert_eq!(outcome.status, DiskStatus::CompareFailed);
+        assert!(rig.read(range) == vec![first; len], "written although different");
+        let rivals = if count == 1 { RIVALS } else { 3 };
+        let both: Vec<_> = (0..rivals).map(|new| prepare(rig, first, new)).collect();
+        let op = Op::CompareAndWrite(range, Durability::Fua);
+        let tags: Vec<_> = both.into_iter().map(|both| rig.submit(op, Some(both))).collect();
+        let outcomes: Vec<_> = tags.into_iter().map(|tag| rig.wait(tag).status).collect();
+        let winners: Vec<u8> = (0..rivals)
+            .zip(&outcomes)
+            .filter(|(_, status)| **status == DiskStatus::Good)
+            .map(|(new, _)| new)
+            .collect();
+        assert_eq!(winners.len(), 1, "{outcomes:?}");
+        assert!(
+            outcomes.iter().filter(|s| **s == DiskStatus::CompareFailed).count() + 1
+                == outcomes.len()
+        );
+        assert!(rig.read(range) == vec![winners[0]; len], "not what the winner wrote");
+    }
+    rig.check_idle();
+}

@@ -67,3 +67,28 @@ pub(super) fn more_large_requests_than_buffers_all_finish(rig: &mut Rig) {
     release_all(rig, 40);
     rig.check_idle();
 }
+
+/// Goal: a disk that can be resized is as large as was asked for, keeps what it holds, and finishes
+/// what was on its way behind its new end; one that cannot is as before.
+pub(super) fn resizing_keeps_what_is_there(rig: &mut Rig) {
+    let before = rig.geometry().block_count;
+    let last = BlockRange { start: before - 1, count: 1 };
+    let data = vec![0x3c; rig.octets(last)];
+    rig.write(last, &data, Purpose::StagedWrite, crate::Durability::Cached);
+    let content = rig.read(last);
+    let reading = rig.submit(Op::Read(last), None);
+    let resized = rig.backend.resize(before / 2);
+    let done = rig.wait(reading);
+    assert_eq!(done.status, crate::DiskStatus::Good, "on its way behind the new end");
+    rig.backend.release(done.buffer.expect("a good read has a buffer"));
+    match resized {
+        Ok(()) => {
+            assert_eq!(rig.geometry().block_count, before / 2);
+            rig.backend.resize(before).expect("as large as it was");
+        }
+        Err(why) => assert_eq!(why.kind(), std::io::ErrorKind::Unsupported),
+    }
+    assert_eq!(rig.geometry().block_count, before);
+    assert!(rig.read(last) == content, "lost by resizing");
+    rig.check_idle();
+}

@@ -10,8 +10,10 @@ use ::memory::DmaBuf;
 /// What the device does for the job now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
-    /// Moves data.
+    /// Moves data; of Compare and Write: what is compared.
     Move,
+    /// Compare and Write: writes, as the blocks were found equal.
+    Store,
     /// Punches a hole, or zeroes without data.
     Allocate,
     /// Writes zeroes, as it cannot do without data.
@@ -38,7 +40,7 @@ pub(super) struct Job {
     pub(super) op: Op,
     /// Read: where to. Write, Compare: the prepared data.
     pub(super) buffer: Option<DmaBuf>,
-    /// Compare, Verify: where the blocks are read to.
+    /// Compare, Compare and Write, Verify: where the blocks are read to.
     pub(super) scratch: Option<DmaBuf>,
     pub(super) stage: Stage,
     pub(super) is_read: bool,
@@ -57,9 +59,12 @@ impl Job {
     pub(super) fn new(request: Request, block_bytes: u32) -> Job {
         let Request { tag, op, buffer } = request;
         let (stage, allocate_mode) = match op {
-            Op::Read(_) | Op::Prepare(..) | Op::Write(..) | Op::Compare(_) | Op::Verify(_) => {
-                (Stage::Move, 0)
-            }
+            Op::Read(_)
+            | Op::Prepare(..)
+            | Op::Write(..)
+            | Op::Compare(_)
+            | Op::CompareAndWrite(..)
+            | Op::Verify(_) => (Stage::Move, 0),
             Op::Flush => (Stage::Sync, 0),
             Op::WriteZeroes { deallocate: false, .. } => (Stage::Allocate, ZERO),
             Op::WriteZeroes { deallocate: true, .. } | Op::Deallocate(_) => (Stage::Allocate, HOLE),
@@ -69,6 +74,10 @@ impl Job {
         if let Op::Write(..) | Op::Compare(_) = op {
             let len = buffer.as_ref().map(DmaBuf::len);
             assert!(len.is_some_and(|len| len as u64 == total), "{op:?} with {len:?} octets");
+        }
+        if let Op::CompareAndWrite(..) = op {
+            let len = buffer.as_ref().map(DmaBuf::len);
+            assert!(len.is_some_and(|len| len as u64 == 2 * total), "{op:?} with {len:?} octets");
         }
         let is_read = matches!(op, Op::Read(_));
         Job {
@@ -89,7 +98,10 @@ impl Job {
     pub(super) fn lock_wanted(&self) -> Option<(BlockRange, Mode)> {
         let mode = match self.op {
             Op::Read(_) | Op::Compare(_) | Op::Verify(_) => Mode::Shared,
-            Op::Write(..) | Op::WriteZeroes { .. } | Op::Deallocate(_) => Mode::Exclusive,
+            Op::Write(..)
+            | Op::CompareAndWrite(..)
+            | Op::WriteZeroes { .. }
+            | Op::Deallocate(_) => Mode::Exclusive,
             Op::Prepare(..) | Op::Flush => return None,
         };
         range_of(self.op).map(|range| (range, mode))
@@ -98,7 +110,9 @@ impl Job {
     pub(super) fn way(&self) -> Way {
         match self.op {
             Op::Read(_) | Op::Compare(_) | Op::Verify(_) => Way::In,
-            Op::Prepare(..)
+            Op::CompareAndWrite(..) if self.stage == Stage::Move => Way::In,
+            Op::CompareAndWrite(..)
+            | Op::Prepare(..)
             | Op::Write(..)
             | Op::Flush
             | Op::WriteZeroes { .. }
@@ -110,9 +124,9 @@ impl Job {
     pub(super) fn wants_durability(&self) -> bool {
         match self.op {
             Op::Flush => true,
-            Op::Write(_, durability) | Op::WriteZeroes { durability, .. } => {
-                durability == Durability::Fua
-            }
+            Op::Write(_, durability)
+            | Op::CompareAndWrite(_, durability)
+            | Op::WriteZeroes { durability, .. } => durability == Durability::Fua,
             Op::Read(_) | Op::Prepare(..) | Op::Compare(_) | Op::Deallocate(_) | Op::Verify(_) => {
                 false
             }
@@ -138,11 +152,18 @@ impl Job {
                 Op::Write(..) => Next::Device(Io::Write { offset, at, len, durable }),
                 // May be longer than the scratch buffer: each piece lands at its start.
                 Op::Verify(_) => Next::Device(Io::Read { offset, at: 0, len }),
-                Op::Read(_) | Op::Compare(_) => Next::Device(Io::Read { offset, at, len }),
+                Op::Read(_) | Op::Compare(_) | Op::CompareAndWrite(..) => {
+                    Next::Device(Io::Read { offset, at, len })
+                }
                 Op::Prepare(..) | Op::Flush | Op::WriteZeroes { .. } | Op::Deallocate(_) => {
                     panic!("{:?} moves no data", self.op)
                 }
             },
+            Stage::Store => {
+                #[expect(clippy::cast_possible_truncation, reason = "half of max_transfer")]
+                let half = self.total as u32;
+                Next::Device(Io::Write { offset, at: half + at, len, durable })
+            }
             Stage::Allocate => Next::Device(Io::Allocate {
                 offset: start,
                 len: self.total,
@@ -157,8 +178,10 @@ impl Job {
     /// The buffer that the next step moves data to or from.
     pub(super) fn buffer_for_device(&mut self) -> Option<DmaBuf> {
         match (self.stage, self.op) {
-            (Stage::Move, Op::Compare(_) | Op::Verify(_)) => self.scratch.take(),
-            (Stage::Move, _) => self.buffer.take(),
+            (Stage::Move, Op::Compare(_) | Op::CompareAndWrite(..) | Op::Verify(_)) => {
+                self.scratch.take()
+            }
+            (Stage::Move | Stage::Store, _) => self.buffer.take(),
             (Stage::Allocate | Stage::WriteZeroes | Stage::Sync | Stage::Finished, _) => None,
         }
     }
@@ -166,8 +189,10 @@ impl Job {
     /// The buffer came back from the device.
     pub(super) fn take_back(&mut self, buffer: Option<DmaBuf>) {
         match (self.stage, self.op) {
-            (Stage::Move, Op::Compare(_) | Op::Verify(_)) => self.scratch = buffer,
-            (Stage::Move, _) => self.buffer = buffer,
+            (Stage::Move, Op::Compare(_) | Op::CompareAndWrite(..) | Op::Verify(_)) => {
+                self.scratch = buffer;
+            }
+            (Stage::Move | Stage::Store, _) => self.buffer = buffer,
             // The shared zeroes, or none.
             (Stage::Allocate | Stage::WriteZeroes | Stage::Sync | Stage::Finished, _) => {}
         }
@@ -176,18 +201,28 @@ impl Job {
     /// A step worked, having moved so many octets.
     pub(super) fn moved(&mut self, octets: u32, block_bytes: u32) {
         match self.stage {
-            Stage::Move | Stage::WriteZeroes => {
+            Stage::Move | Stage::Store | Stage::WriteZeroes => {
                 // A torn end is moved again: direct I/O needs whole blocks.
                 let whole = u64::from(octets - octets % block_bytes);
                 self.is_short = whole == 0;
                 self.done = (self.done + whole).min(self.total);
                 if self.done == self.total {
-                    self.stage = Stage::Finished;
+                    self.stage = self.after_data();
                 }
             }
             Stage::Allocate if self.wants_durability() => self.stage = Stage::Sync,
             Stage::Allocate | Stage::Sync | Stage::Finished => self.stage = Stage::Finished,
         }
+    }
+
+    /// All octets were moved.
+    fn after_data(&mut self) -> Stage {
+        let compared = self.stage == Stage::Move && matches!(self.op, Op::CompareAndWrite(..));
+        if compared && self.verdict() == DiskStatus::Good {
+            self.done = 0;
+            return Stage::Store;
+        }
+        Stage::Finished
     }
 
     /// After the medium refused this `fallocate`: another kind, or data.
@@ -201,11 +236,13 @@ impl Job {
     }
 
     fn verdict(&self) -> DiskStatus {
-        let (Op::Compare(_), Some(data), Some(blocks)) = (self.op, &self.buffer, &self.scratch)
+        let (Op::Compare(_) | Op::CompareAndWrite(..), Some(data), Some(blocks)) =
+            (self.op, &self.buffer, &self.scratch)
         else {
             return DiskStatus::Good;
         };
-        let equal = blocks.bytes().get(..data.len()) == Some(data.bytes());
+        let len = usize::try_from(self.total).unwrap_or(usize::MAX);
+        let equal = blocks.bytes().get(..len) == data.bytes().get(..len);
         if equal { DiskStatus::Good } else { DiskStatus::CompareFailed }
     }
 }
@@ -216,6 +253,7 @@ fn range_of(op: Op) -> Option<BlockRange> {
         | Op::Prepare(range, _)
         | Op::Write(range, _)
         | Op::Compare(range)
+        | Op::CompareAndWrite(range, _)
         | Op::WriteZeroes { range, .. }
         | Op::Deallocate(range)
         | Op::Verify(range) => Some(range),

@@ -109,6 +109,7 @@ fn applies(kind: Kind, op: Op) -> bool {
         Op::Read(_) => matches!(kind, Kind::Any | Kind::Read),
         Op::Write(..) => matches!(kind, Kind::Any | Kind::Write),
         Op::Compare(_) => matches!(kind, Kind::Any | Kind::Compare),
+        Op::CompareAndWrite(..) => matches!(kind, Kind::Any | Kind::Compare | Kind::Write),
         Op::Flush => matches!(kind, Kind::Any | Kind::Flush),
         Op::WriteZeroes { .. } => matches!(kind, Kind::Any | Kind::WriteZeroes),
         Op::Deallocate(_) => matches!(kind, Kind::Any | Kind::Deallocate),

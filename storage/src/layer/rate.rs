@@ -90,6 +90,9 @@ impl<B: Backend> Rate<B> {
             Op::Read(range) | Op::Write(range, _) | Op::Compare(range) | Op::Verify(range) => {
                 u64::from(range.count) * u64::from(self.inner.geometry().block_bytes)
             }
+            Op::CompareAndWrite(range, _) => {
+                2 * u64::from(range.count) * u64::from(self.inner.geometry().block_bytes)
+            }
             Op::Prepare(..) | Op::Flush | Op::WriteZeroes { .. } | Op::Deallocate(_) => 0,
         }
     }

@@ -48,6 +48,11 @@ impl<B: Backend> Stats<B> {
             }
             Op::Prepare(..) => counts.prepares += 1,
             Op::Compare(_) => counts.compares += 1,
+            Op::CompareAndWrite(range, _) => {
+                counts.compares += 1;
+                counts.writes += 1;
+                counts.write_octets += u64::from(range.count) * block;
+            }
             Op::Flush => counts.flushes += 1,
             Op::WriteZeroes { .. } => counts.write_zeroes += 1,
             Op::Deallocate(_) => counts.deallocates += 1,

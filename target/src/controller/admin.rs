@@ -38,15 +38,14 @@ impl Controller {
             return self.execute_fabrics(now, sqe);
         }
         self.check_ready()?;
-        let has_cache = world.subsystem.has_write_cache();
         let is_io = self.kind == ControllerKind::Io;
         // Everything without an arm is refused, as nvmet does; on fabrics that includes the making
         // and deleting of queues.
         match sqe.admin_opcode() {
             Some(AdminOpcode::GetLogPage) => self.get_log_page(now, sqe, world, reply),
             Some(AdminOpcode::Identify) => self.identify(sqe, world, reply),
-            Some(AdminOpcode::SetFeatures) => self.set_features(now, sqe, data, has_cache),
-            Some(AdminOpcode::GetFeatures) => self.get_features(now, sqe, has_cache, reply),
+            Some(AdminOpcode::SetFeatures) => self.set_features(now, sqe, data, world),
+            Some(AdminOpcode::GetFeatures) => self.get_features(now, sqe, world, reply),
             Some(AdminOpcode::KeepAlive) => Ok(0),
             Some(AdminOpcode::Abort) if is_io => Ok(self.abort(sqe)),
             _ => Err(Fault::invalid_opcode()),

@@ -14,6 +14,7 @@ pub(crate) const AER_LIMIT: u8 = 4;
 pub(crate) fn enable_bit(event: AsyncEvent) -> u32 {
     match event {
         AsyncEvent::NAMESPACE_CHANGED => 1 << 8,
+        AsyncEvent::ANA_CHANGED => 1 << 11,
         AsyncEvent::DISCOVERY_CHANGED => 1 << 31,
         _ => 0,
     }
@@ -40,7 +41,8 @@ impl Aer {
     }
     /// Something happened. Kept only if the host asked to hear of it.
     pub(crate) fn handle_event(&mut self, event: AsyncEvent) {
-        let wanted = self.enabled & enable_bit(event) != 0;
+        // Reservation notices have a mask of their own, which their log keeps.
+        let wanted = event == AsyncEvent::RESERVATION_LOG || self.enabled & enable_bit(event) != 0;
         if wanted && !self.masked.contains(&event) && !self.pending.contains(&event) {
             self.pending.push_back(event);
         }

@@ -20,9 +20,11 @@ const PROVIDER_ANY: u8 = 1;
 /// RDMA connection management: the RDMA CM.
 const RDMA_CM: u8 = 1;
 
-/// The whole page.
-pub(super) fn log_page(world: &World<'_>) -> Vec<u8> {
-    let at_port = |port| world.subsystems.iter().map(move |subsystem| (port, subsystem));
+/// The whole page, with the subsystems that `host_nqn` may use.
+pub(super) fn log_page(world: &World<'_>, host_nqn: &str) -> Vec<u8> {
+    let allowed = |subsystem: &&Subsystem| subsystem.hosts().admits(host_nqn);
+    let at_port =
+        |port| world.subsystems.iter().filter(allowed).map(move |subsystem| (port, subsystem));
     let pairs = world.ports.iter().flat_map(at_port);
     let entries: Vec<DiscoveryEntry> =
         pairs.filter_map(|(port, subsystem)| entry(port, subsystem)).collect();
@@ -41,11 +43,9 @@ fn entry(port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
         IpAddr::V4(_) => AddressFamily::Ipv4,
         IpAddr::V6(_) => AddressFamily::Ipv6,
     };
-    let mut address = RdmaAddress::zeroed();
-    address.set_qp_type(QP_CONNECTED).set_provider(PROVIDER_ANY).set_connection(RDMA_CM);
     let mut entry = DiscoveryEntry::zeroed();
     entry
-        .set_trtype(TransportKind::Rdma.octet())
+        .set_trtype(port.transport.octet())
         .set_adrfam(family.octet())
         .set_subtype(subtype.octet())
         .set_flow_control_optional(true)
@@ -56,6 +56,15 @@ fn entry(port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
         .set_trsvcid(&port.address.port().to_string())
         .set_traddr(&port.address.ip().to_string())
         .set_subnqn(&Nqn::new(subsystem.nqn()).ok()?)
-        .set_tsas(*address.as_octets());
+        .set_tsas(specific_address(port.transport));
     Some(entry)
+}
+
+/// Transport specific address (TSAS). Over TCP it is the kind of security, of which there is none: 0.
+fn specific_address(transport: TransportKind) -> [u8; 256] {
+    let mut address = RdmaAddress::zeroed();
+    if transport == TransportKind::Rdma {
+        address.set_qp_type(QP_CONNECTED).set_provider(PROVIDER_ANY).set_connection(RDMA_CM);
+    }
+    *address.as_octets()
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: NVMe Base 2.0, "Fabrics Command Set"; refusals follow Linux nvmet.
 
-use super::features::Features;
 use super::registers::{BadProperty, Transition};
+use super::settings::Settings;
 use super::{Completion, Controller};
 use crate::fault::{Fault, field};
 use std::time::Instant;
@@ -82,7 +82,7 @@ impl Controller {
     }
     /// Reset or shutdown: what the host had set is forgotten, what it waits for ends.
     fn handle_reset(&mut self, now: Instant) {
-        self.features = Features::new(now);
+        self.settings = Settings::new(now);
         self.aer.set_enabled(0);
         for request in self.aer.drain() {
             let status = Status::ABORTED_SQ_DELETION;

@@ -1,42 +1,54 @@
-//! Identify.
+//! Identify: which structure, and the one about the controller.
 //!
-//! Source: NVMe Base 2.0, "Identify command"; NVM Command Set 1.0, "Identify Namespace". Values
-//! that are choices follow Linux nvmet.
+//! Source: NVMe Base 2.1, "Identify command", "Identify Controller data structure". Values that are
+//! choices follow Linux nvmet.
 
 use super::aer::AER_LIMIT;
 use super::error_log::ERROR_ENTRIES;
 use super::registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX, VERSION};
-use super::{Controller, ControllerKind, World};
+use super::{Controller, ControllerKind, World, ana_page};
+use crate::access::ANA_GROUPS_MAX;
 use crate::fault::{Fault, field};
-use crate::queue::CAPSULE_DATA_BYTES;
-use crate::subsystem::{MODEL, NSID_MAX, Namespace};
+use crate::subsystem::NSID_MAX;
 use wire::fabrics::Nqn;
-use wire::nvme::identify::{
-    Cns, DescriptorList, IDENTIFY_LEN, IdentifyController, IdentifyNamespace, IndependentNamespace,
-    LbaFormat, NamespaceDescriptor, NamespaceList, ascii_field,
-};
-use wire::nvme::{ControllerId, IdentifyCmd, Nsid, Sqe, Status};
+use wire::nvme::identify::{Cns, ControllerList, IDENTIFY_LEN, IdentifyController, ascii_field};
+use wire::nvme::{ControllerId, IdentifyCmd, Sqe};
 
-/// Several controllers may use a namespace (NMIC), and a subsystem has several (CMIC bit 1).
-const SHARED: u8 = 1;
+/// Multi-path: several ports, several controllers, asymmetric access is reported.
+const CMIC_PORTS: u8 = 1;
 const CMIC_CONTROLLERS: u8 = 1 << 1;
+const CMIC_ANA: u8 = 1 << 3;
 /// 128-bit host identifiers; any command keeps a controller alive.
 const CTRATT: u32 = 1 | 1 << 6;
-/// Compare, Dataset Management, Write Zeroes, Select, Timestamp, Verify.
-const ONCS: u16 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7;
+/// Compare, Dataset Management, Write Zeroes, Select, Reservations, Timestamp, Verify, Copy.
+const ONCS: u16 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8;
+/// Compare and Write.
+const FUSES: u16 = 1;
+/// Blocks of 4 KiB that Compare and Write takes at least, zero-based; namespaces say it exactly.
+const ACWU: u16 = 15;
+/// Source ranges of Copy: format 0h.
+const CDFS: u16 = 1;
 /// SMART per namespace, effects, offsets and long lengths, list of pages.
 const LPA: u8 = 1 | 1 << 1 | 1 << 2 | 1 << 5;
+/// A namespace can be write-protected, and freed again.
+const NWPC: u8 = 1;
 /// Keep Alive in units of 100 ms: one second.
 const KAS_100MS: u16 = 10;
 /// The CNTRLTYPE codes.
 const TYPE_IO: u8 = 1;
 const TYPE_DISCOVERY: u8 = 2;
 /// The NVM command set.
-const CSI_NVM: u8 = 0;
+pub(super) const CSI_NVM: u8 = 0;
 
 /// Firmware revision: the program's version.
 pub(super) fn revision() -> [u8; 8] {
     ascii_field(env!("CARGO_PKG_VERSION"))
+}
+
+/// Structures whose answer lists controllers: [`World::controllers`] holds them then.
+pub(crate) fn lists_controllers(sqe: &Sqe) -> Option<Cns> {
+    let cns = Cns::from_octet(IdentifyCmd::decode(sqe).cns)?;
+    matches!(cns, Cns::Controllers | Cns::NamespaceControllers).then_some(cns)
 }
 
 impl Controller {
@@ -48,47 +60,60 @@ impl Controller {
         reply: &mut Vec<u8>,
     ) -> Result<u64, Fault> {
         let command = IdentifyCmd::decode(sqe);
-        let unknown = Err(Fault::invalid_field(field::CDW10));
         let cns = Cns::from_octet(command.cns);
         if self.kind == ControllerKind::Discovery && cns != Some(Cns::Controller) {
-            return unknown;
+            return Err(Fault::invalid_field(field::CDW10));
         }
+        let page = self.structure(cns, &command, sqe, world)?;
+        reply.extend_from_slice(&page);
+        Ok(0)
+    }
+    fn structure(
+        &self,
+        cns: Option<Cns>,
+        command: &IdentifyCmd,
+        sqe: &Sqe,
+        world: &World<'_>,
+    ) -> Result<[u8; IDENTIFY_LEN], Fault> {
         let nsid = sqe.nsid();
+        let is_nvm = command.csi == CSI_NVM;
         match cns {
-            Some(Cns::Controller) => {
-                reply.extend_from_slice(self.controller_data(world).as_octets())
+            Some(Cns::Controller) => Ok(*self.controller_data(world).as_octets()),
+            Some(Cns::Namespace) => self.namespace_data(world, nsid),
+            Some(Cns::ActiveNamespaces) => self.active(world, nsid),
+            Some(Cns::NamespaceDescriptors) => self.descriptors(world, nsid),
+            Some(Cns::NamespaceOfCommandSet) if is_nvm => self.nvm_namespace_data(world, nsid),
+            // No limits besides MDTS: Verify and Write Zeroes move no data, and every number of
+            // ranges that Dataset Management can carry is taken.
+            Some(Cns::ControllerOfCommandSet) if is_nvm => Ok([0; IDENTIFY_LEN]),
+            Some(Cns::ActiveNamespacesOfCommandSet) if is_nvm => self.active(world, nsid),
+            Some(Cns::IndependentNamespace) => self.independent_data(world, nsid),
+            Some(Cns::AllocatedNamespaces) => super::identify_namespace::allocated(world, nsid),
+            Some(Cns::AllocatedNamespacesOfCommandSet) if is_nvm => {
+                super::identify_namespace::allocated(world, nsid)
             }
-            Some(Cns::Namespace) => reply.extend_from_slice(&namespace_data(world, nsid)?),
-            Some(Cns::ActiveNamespaces) => reply.extend_from_slice(&active(world, nsid)?),
-            Some(Cns::NamespaceDescriptors) => reply.extend_from_slice(&descriptors(world, nsid)?),
-            Some(Cns::IndependentNamespace) => {
-                reply.extend_from_slice(&independent_data(world, nsid)?);
+            Some(Cns::AllocatedNamespace) => self.allocated_data(world, nsid),
+            Some(Cns::NamespaceControllers) => {
+                super::identify_namespace::check_exists(world, nsid)?;
+                Ok(controllers(world, command.controller))
             }
-            // Nothing in it that the NVM command set needs: limits in zeroes mean "none".
-            Some(Cns::NamespaceOfCommandSet | Cns::ControllerOfCommandSet)
-                if command.csi == CSI_NVM =>
-            {
-                reply.resize(IDENTIFY_LEN, 0);
-            }
+            Some(Cns::Controllers) => Ok(controllers(world, command.controller)),
+            Some(Cns::CommandSets) => Ok(command_sets()),
             Some(
                 Cns::NamespaceOfCommandSet
                 | Cns::ControllerOfCommandSet
-                | Cns::AllocatedNamespaces
-                | Cns::AllocatedNamespace
-                | Cns::NamespaceControllers
-                | Cns::Controllers
-                | Cns::CommandSets,
-            )
-            | None => return unknown,
+                | Cns::ActiveNamespacesOfCommandSet
+                | Cns::AllocatedNamespacesOfCommandSet,
+            ) => Err(Fault::invalid_field(field::CDW11)),
+            None => Err(Fault::invalid_field(field::CDW10)),
         }
-        Ok(0)
     }
 
     fn controller_data(&self, world: &World<'_>) -> IdentifyController {
         let mut data = IdentifyController::zeroed();
         let io = self.kind == ControllerKind::Io;
         data.set_sn(ascii_field(world.subsystem.serial()))
-            .set_mn(ascii_field(MODEL))
+            .set_mn(ascii_field(world.subsystem.model()))
             .set_fr(revision())
             .set_mdts(mdts(world.max_transfer_bytes))
             .set_cntlid(ControllerId(self.cntlid))
@@ -111,11 +136,16 @@ impl Controller {
         data
     }
     fn io_controller_data(&self, world: &World<'_>, data: &mut IdentifyController) {
+        let ports = if world.ports.len() > 1 { CMIC_PORTS } else { 0 };
         data.set_rab(6)
-            .set_cmic(CMIC_CONTROLLERS)
+            .set_cmic(ports | CMIC_CONTROLLERS | CMIC_ANA)
             .set_acl(3)
             // One firmware slot, read-only.
             .set_frmw(1 | 1 << 1)
+            .set_anatt(ana_page::TRANSITION_S)
+            .set_anacap(ana_page::CAPABILITIES)
+            .set_anagrpmax(ANA_GROUPS_MAX)
+            .set_nanagrpid(ANA_GROUPS_MAX)
             .set_sqes_min(6)
             .set_sqes_max(6)
             .set_cqes_min(4)
@@ -123,8 +153,12 @@ impl Controller {
             .set_nn(NSID_MAX)
             .set_mnan(NSID_MAX)
             .set_oncs(ONCS)
+            .set_fuses(FUSES)
+            .set_acwu(ACWU)
+            .set_cdfs(CDFS)
+            .set_nwpc(NWPC)
             .set_vwc(u8::from(world.subsystem.has_write_cache()))
-            .set_in_capsule_bytes(CAPSULE_DATA_BYTES)
+            .set_in_capsule_bytes(world.in_capsule_bytes)
             .set_iorcsz(1)
             .set_msdbd(1)
             // Disconnect is served.
@@ -143,62 +177,15 @@ fn mdts(max_transfer_bytes: u32) -> u8 {
     u8::try_from(max_transfer_bytes.ilog2() - 12).unwrap_or(0)
 }
 
-/// The namespace, or Invalid Namespace: identifiers that none can have.
-fn find<'w>(world: &World<'w>, nsid: Nsid) -> Result<Option<&'w Namespace>, Fault> {
-    if matches!(nsid, Nsid::NONE | Nsid::ALL) || nsid.0 > NSID_MAX {
-        return Err(Fault::at(Status::INVALID_NAMESPACE, field::NSID));
-    }
-    Ok(world.subsystem.namespace(nsid.0))
+/// Those from `first` on.
+fn controllers(world: &World<'_>, first: ControllerId) -> [u8; IDENTIFY_LEN] {
+    let ids = world.controllers.iter().map(|id| ControllerId(*id)).filter(|id| *id >= first);
+    *ControllerList::new(ids).as_octets()
 }
 
-/// Zeroes for a namespace that is not active.
-fn namespace_data(world: &World<'_>, nsid: Nsid) -> Result<[u8; IDENTIFY_LEN], Fault> {
-    let mut data = IdentifyNamespace::zeroed();
-    if let Some(namespace) = find(world, nsid)? {
-        let geometry = namespace.geometry;
-        let block_shift = u8::try_from(geometry.block_bytes.ilog2()).unwrap_or(0);
-        let format = LbaFormat { metadata_bytes: 0, block_shift, performance: 0 };
-        data.set_nsze(geometry.block_count)
-            .set_ncap(geometry.block_count)
-            .set_nuse(geometry.block_count)
-            .set_nmic(SHARED)
-            .set_nguid(namespace.ids.nguid)
-            .set_eui64(namespace.ids.eui64)
-            .set_lba_format(0, format);
-        if geometry.deallocate {
-            // Deallocated blocks read as zeroes, and Write Zeroes may deallocate.
-            data.set_dlfeat(1 | 1 << 3);
-        }
-    }
-    Ok(*data.as_octets())
-}
-
-/// Identifiers above `nsid`, ascending.
-fn active(world: &World<'_>, nsid: Nsid) -> Result<[u8; IDENTIFY_LEN], Fault> {
-    if nsid.0 >= Nsid::ALL.0 - 1 {
-        return Err(Fault::at(Status::INVALID_NAMESPACE, field::NSID));
-    }
-    let namespaces = world.subsystem.namespaces().iter();
-    let above = namespaces.map(|namespace| Nsid(namespace.nsid)).filter(|id| *id > nsid);
-    Ok(*NamespaceList::new(above).as_octets())
-}
-
-fn descriptors(world: &World<'_>, nsid: Nsid) -> Result<[u8; IDENTIFY_LEN], Fault> {
-    let missing = Fault::at(Status::INVALID_NAMESPACE, field::NSID);
-    let ids = find(world, nsid)?.ok_or(missing)?.ids;
-    let list = DescriptorList::new([
-        NamespaceDescriptor::Eui64(ids.eui64),
-        NamespaceDescriptor::Nguid(ids.nguid),
-        NamespaceDescriptor::Uuid(ids.uuid),
-        NamespaceDescriptor::CommandSet(CSI_NVM),
-    ]);
-    Ok(*list.as_octets())
-}
-
-fn independent_data(world: &World<'_>, nsid: Nsid) -> Result<[u8; IDENTIFY_LEN], Fault> {
-    let mut data = IndependentNamespace::zeroed();
-    if find(world, nsid)?.is_some() {
-        data.set_nmic(SHARED).set_ready(true);
-    }
-    Ok(*data.as_octets())
+/// 512 vectors of 8 octets; the first and only combination is the NVM command set alone.
+fn command_sets() -> [u8; IDENTIFY_LEN] {
+    let mut vectors = [0; IDENTIFY_LEN];
+    vectors[0] = 1 << CSI_NVM;
+    vectors
 }

@@ -1,9 +1,10 @@
 //! Get Log Page.
 //!
-//! Source: NVMe Base 2.0, "Get Log Page command"; pages exist as in Linux nvmet, plus those that
-//! NVMe 2.0 makes mandatory.
+//! Source: NVMe Base 2.1, "Get Log Page command". Which pages exist is told in
+//! docs/nvme-support.md.
 
 use super::features::IO_FEATURES;
+use super::identify::CSI_NVM;
 use super::{Controller, ControllerKind, World, discovery, identify};
 use crate::disk::DiskStats;
 use crate::fault::{Fault, field};
@@ -11,17 +12,19 @@ use std::time::Instant;
 use wire::nvme::log::{
     ChangedNamespaces, CommandEffects, Effects, ErrorLogEntry, LogId, SmartLog, SupportedLogPages,
 };
-use wire::nvme::{AdminOpcode, AsyncEvent, GetLogPageCmd, IoOpcode, Nsid, Sqe, Status};
+use wire::nvme::{AdminOpcode, AsyncEvent, FeatureId, GetLogPageCmd, IoOpcode, Nsid, Sqe, Status};
 
 /// Pages of an I/O controller.
-const IO_PAGES: [LogId; 7] = [
+const IO_PAGES: [LogId; 9] = [
     LogId::SupportedPages,
     LogId::Error,
     LogId::Smart,
     LogId::FirmwareSlot,
     LogId::ChangedNamespaces,
     LogId::Effects,
+    LogId::Ana,
     LogId::FeatureEffects,
+    LogId::Reservation,
 ];
 /// Pages of a discovery controller.
 const DISCOVERY_PAGES: [LogId; 2] = [LogId::SupportedPages, LogId::Discovery];
@@ -74,12 +77,15 @@ impl Controller {
             Some(LogId::Smart) => self.smart_page(now, nsid, world),
             Some(LogId::FirmwareSlot) => Ok(firmware_page()),
             Some(LogId::ChangedNamespaces) => Ok(self.changed_page(command.retain_event)),
+            Some(LogId::Effects) if command.csi != CSI_NVM => {
+                Err(Fault::invalid_field(field::CDW14))
+            }
             Some(LogId::Effects) => Ok(effects_page()),
+            Some(LogId::Reservation) => Ok(self.reservation_page(command.retain_event)),
+            Some(LogId::Ana) => Ok(self.ana_page(command, world)),
             Some(LogId::FeatureEffects) => Ok(feature_page()),
             Some(LogId::Discovery) => Ok(self.discovery_page(world, command.retain_event)),
-            Some(LogId::SelfTest | LogId::Ana | LogId::Reservation) | None => {
-                Err(Fault::invalid_field(field::CDW10))
-            }
+            Some(LogId::SelfTest) | None => Err(Fault::invalid_field(field::CDW10)),
         }
     }
 
@@ -104,14 +110,16 @@ impl Controller {
     /// Of one namespace, or of all.
     fn smart_page(&self, now: Instant, nsid: Nsid, world: &World<'_>) -> Result<Vec<u8>, Fault> {
         let all = matches!(nsid, Nsid::NONE | Nsid::ALL);
-        if !all && world.subsystem.namespace(nsid.0).is_none() {
+        if !all && !self.gates.get(nsid.0).is_attached() {
             return Err(Fault::at(Status::INVALID_NAMESPACE, field::NSID));
         }
+        let retired = if all { world.subsystem.retired() } else { DiskStats::default() };
         let namespaces = world.subsystem.namespaces().iter();
         let stats = namespaces
             .filter(|namespace| all || namespace.nsid == nsid.0)
+            .filter(|namespace| self.gates.get(namespace.nsid).is_attached())
             .filter_map(|namespace| world.disks.get(namespace.disk.0 as usize))
-            .fold(DiskStats::default(), |sum, disk| sum.plus(disk.stats));
+            .fold(retired, |sum, disk| sum.plus(disk.stats));
         let mut page = SmartLog::zeroed();
         // No temperature is measured and nothing wears out: plausible values keep hosts quiet.
         page.set_temperature_k(293).set_available_spare(100);
@@ -139,7 +147,7 @@ impl Controller {
         if !retain_event {
             self.aer.unmask(AsyncEvent::DISCOVERY_CHANGED);
         }
-        discovery::log_page(world)
+        discovery::log_page(world, &self.host_nqn)
     }
 }
 
@@ -177,20 +185,34 @@ fn effects_page() -> Vec<u8> {
     ] {
         page.set_admin(opcode.octet(), Effects::SUPPORTED);
     }
-    for opcode in [IoOpcode::Flush, IoOpcode::Read, IoOpcode::Compare, IoOpcode::Verify] {
+    for opcode in [
+        IoOpcode::Flush,
+        IoOpcode::Read,
+        IoOpcode::Compare,
+        IoOpcode::Verify,
+        IoOpcode::ReservationRegister,
+        IoOpcode::ReservationReport,
+        IoOpcode::ReservationAcquire,
+        IoOpcode::ReservationRelease,
+    ] {
         page.set_io(opcode.octet(), Effects::SUPPORTED);
     }
-    for opcode in [IoOpcode::Write, IoOpcode::WriteZeroes, IoOpcode::DatasetManagement] {
+    for opcode in
+        [IoOpcode::Write, IoOpcode::WriteZeroes, IoOpcode::DatasetManagement, IoOpcode::Copy]
+    {
         page.set_io(opcode.octet(), Effects::SUPPORTED.with(Effects::CHANGES_DATA));
     }
     page.as_octets().to_vec()
 }
 
-/// 256 dwords by feature: bit 0: supported; bit 21: its scope is the controller.
+/// 256 dwords by feature. Bit 0: supported; bit 2: changes what a namespace can do; bits 20 and 21:
+/// its scope is a namespace, or the controller.
 fn feature_page() -> Vec<u8> {
     let dword = |fid: u8| {
-        let known = IO_FEATURES.iter().any(|feature| feature.0 == fid);
-        if known { 1u32 | 1 << 21 } else { 0 }
+        let feature = IO_FEATURES.iter().find(|feature| feature.fid.0 == fid);
+        let scope = feature.map(|feature| if feature.is_of_namespace { 1 << 20 } else { 1 << 21 });
+        let changes = if FeatureId(fid) == FeatureId::WRITE_PROTECT { 1 << 2 } else { 0 };
+        scope.map_or(0u32, |scope| 1 | changes | scope)
     };
     let page: Vec<u8> = (0..=u8::MAX).flat_map(|fid| dword(fid).to_le_bytes()).collect();
     debug_assert_eq!(page.len(), FEATURE_BYTES);

@@ -7,34 +7,41 @@
 mod abort;
 mod admin;
 mod aer;
+mod ana_page;
 mod discovery;
 mod error_log;
 mod fabrics;
 mod features;
 mod identify;
+mod identify_namespace;
 mod keep_alive;
 mod log_page;
 mod registers;
+mod reservation_log;
+mod settings;
 
 pub(crate) use admin::host_data_bytes;
 pub(crate) use aer::AER_LIMIT;
 pub(crate) use fabrics::{ConnectRequest, parse_connect, unknown_type};
+pub(crate) use identify::lists_controllers;
 pub(crate) use registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX};
 
+use crate::access::{Gates, Viewer};
 use crate::disk::DiskInfo;
 use crate::fault::Fault;
 use crate::queue::Inflight;
 use crate::subsystem::{Port, Subsystem};
 use aer::Aer;
 use error_log::{ErrorEntry, ErrorLog};
-use features::Features;
 use keep_alive::KeepAlive;
 pub use registers::ControllerKind;
 use registers::Registers;
+use reservation_log::Notices;
+use settings::Settings;
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::fabrics::ConnectFault;
-use wire::nvme::{AsyncEvent, Rw, Sqe, Status};
+use wire::nvme::{AsyncEvent, IoOpcode, Rw, Sqe, Status};
 
 /// I/O queues that one host may have.
 pub(crate) const QUEUES_MAX: u16 = 128;
@@ -56,6 +63,10 @@ pub(crate) struct World<'w> {
     pub(crate) generation: u64,
     /// Most octets of one command.
     pub(crate) max_transfer_bytes: u32,
+    /// Octets of data that a command may bring in its capsule.
+    pub(crate) in_capsule_bytes: u32,
+    /// Controllers that an Identify asks about, ascending; empty for other commands.
+    pub(crate) controllers: &'w [u16],
 }
 
 /// An Asynchronous Event Request that ends.
@@ -96,7 +107,7 @@ pub(crate) struct Controller {
     created: Instant,
     registers: Registers,
     keep_alive: KeepAlive,
-    features: Features,
+    settings: Settings,
     aer: Aer,
     errors: ErrorLog,
     /// Namespaces that changed since log page 04h was read.
@@ -104,6 +115,10 @@ pub(crate) struct Controller {
     /// Connections by queue identifier: 0 is the admin queue.
     queues: Vec<Option<u32>>,
     completions: VecDeque<Completion>,
+    notices: Notices,
+    /// Port through which it was made.
+    port: u16,
+    gates: Gates,
     /// Its connections are being ended.
     pub(crate) is_dying: bool,
 }
@@ -130,12 +145,15 @@ impl Controller {
             created: now,
             registers: Registers::new(kind),
             keep_alive: KeepAlive::new(now, kato_ms),
-            features: Features::new(now),
+            settings: Settings::new(now),
             aer: Aer::default(),
             errors: ErrorLog::default(),
             changed: Vec::new(),
             queues: vec![None; usize::from(queues_max) + 1],
             completions: VecDeque::new(),
+            notices: Notices::default(),
+            port: 0,
+            gates: Gates::default(),
             is_dying: false,
         }
     }
@@ -156,11 +174,37 @@ impl Controller {
     }
     /// Writes may be acknowledged from the volatile cache.
     pub(crate) fn write_cache(&self) -> bool {
-        self.features.write_cache
+        self.settings.write_cache
     }
     /// Whose controller it is: an I/O queue is refused to anybody else.
     pub(crate) fn host_id(&self) -> [u8; 16] {
         self.host_id
+    }
+
+    /// The port through which the host came: asymmetric access goes by it.
+    pub(crate) fn set_port(&mut self, port: u16) {
+        self.port = port;
+    }
+    /// What it may do with each namespace.
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+    /// Something changed in `subsystem`, its own: looks at every namespace again, and returns those
+    /// that came or went.
+    pub(crate) fn refresh_gates(&mut self, subsystem: &Subsystem) -> Vec<u32> {
+        let viewer = self.viewer();
+        let now = Gates::of(subsystem, viewer);
+        let before = std::mem::replace(&mut self.gates, now);
+        self.gates.attachment_changes(&before)
+    }
+
+    /// Something changed of namespace `nsid` of `subsystem`, which did not come or go.
+    pub(crate) fn refresh_gate(&mut self, subsystem: &Subsystem, nsid: u32) {
+        let Controller { host_nqn, host_id, port, gates, .. } = self;
+        gates.refresh(subsystem, nsid, Viewer { host_nqn, host_id: *host_id, port: *port });
+    }
+    fn viewer(&self) -> Viewer<'_> {
+        Viewer { host_nqn: &self.host_nqn, host_id: self.host_id, port: self.port }
     }
 
     /// Takes a connection as queue `qid`. Errors: no such queue, or taken.
@@ -184,6 +228,14 @@ impl Controller {
     /// Its connections, the admin queue first.
     pub(crate) fn queues(&self) -> impl Iterator<Item = u32> + '_ {
         self.queues.iter().flatten().copied()
+    }
+    /// It is one of namespaces, not of the discovery log.
+    pub(crate) fn has_io_queues(&self) -> bool {
+        self.kind == ControllerKind::Io
+    }
+    /// The connection of queue `qid`.
+    pub(crate) fn queue(&self, qid: u16) -> Option<u32> {
+        self.queues.get(usize::from(qid)).copied().flatten()
     }
     /// Its admin queue.
     pub(crate) fn admin_queue(&self) -> Option<u32> {
@@ -252,7 +304,18 @@ pub(crate) struct FailedCommand {
 impl FailedCommand {
     /// From the command as it came.
     pub(crate) fn of(sqe: &Sqe, is_io: bool) -> FailedCommand {
-        let lba = if is_io { Rw::decode(sqe).slba.0 } else { 0 };
+        let names_blocks = matches!(
+            sqe.io_opcode(),
+            Some(
+                IoOpcode::Write
+                    | IoOpcode::Read
+                    | IoOpcode::Compare
+                    | IoOpcode::WriteZeroes
+                    | IoOpcode::Verify
+                    | IoOpcode::Copy
+            )
+        );
+        let lba = if is_io && names_blocks { Rw::decode(sqe).slba.0 } else { 0 };
         FailedCommand { cid: sqe.cid().0, nsid: sqe.nsid().0, lba }
     }
 }

@@ -1,6 +1,6 @@
 //! Controller properties: what would be registers on PCI Express, reached by Property Get and Set.
 //!
-//! Source: NVMe Base 2.0, "Controller Properties"; which writes mean what follows Linux nvmet.
+//! Source: NVMe Base 2.1, "Controller Properties"; which writes mean what follows Linux nvmet.
 
 use wire::fabrics::{
     Cap, Cc, Crto, Csts, Property, PropertySize, Shutdown, ShutdownState, Version,
@@ -11,9 +11,13 @@ pub(crate) const QUEUE_ENTRIES_MAX: u16 = 1024;
 /// Entries of an admin queue, at most.
 pub(crate) const ADMIN_ENTRIES_MAX: u16 = 32;
 /// What the controller follows.
-pub(crate) const VERSION: Version = Version::V2_0;
+pub(crate) const VERSION: Version = Version::V2_1;
 /// 7.5 s to become ready, as nvmet says; in truth it is at once.
 const READY_500MS: u8 = 15;
+
+/// CC.CSS: the NVM command set; all command sets that the profile names.
+const CSS_NVM: u8 = 0;
+const CSS_ALL: u8 = 6;
 
 /// Which rules hold for a controller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,15 +139,15 @@ impl Registers {
         let cc = &self.cc;
         let entries =
             self.kind == ControllerKind::Discovery || (cc.iosqes(), cc.iocqes()) == (6, 4);
-        entries && cc.css() == 0 && cc.mps() == 0 && cc.ams() == 0
+        entries && matches!(cc.css(), CSS_NVM | CSS_ALL) && cc.mps() == 0 && cc.ams() == 0
     }
 }
 
 fn capabilities() -> Cap {
     let mut cap = Cap::zeroed();
     cap.set_mqes(QUEUE_ENTRIES_MAX - 1).set_cqr(true).set_timeout_500ms(READY_500MS);
-    // Command set: NVM. Ready mode: with media.
-    cap.set_css(1).set_crms(1);
+    // Command sets: NVM, and as Identify lists them, which is the same one. Ready mode: with media.
+    cap.set_css(1 | 1 << 6).set_crms(1);
     cap
 }
 
@@ -189,11 +193,20 @@ mod tests {
         assert!(discovery.is_ready(), "entry sizes matter to I/O controllers only");
     }
 
+    /// Goal: a host that selects all command sets gets a controller, as one that selects NVM.
+    #[test]
+    fn both_command_set_choices_enable() {
+        let mut regs = Registers::new(ControllerKind::Io);
+        assert_eq!(set(&mut regs, ENABLE_IO | 6 << 4), Ok(Transition::Enabled));
+        assert!(regs.is_ready());
+        assert_eq!(regs.get(0x08, PropertySize::Four), Ok(0x0002_0100));
+    }
+
     /// Goal: unknown properties, wrong sizes and read-only properties are refused.
     #[test]
     fn bad_properties_are_refused() {
         let mut regs = Registers::new(ControllerKind::Io);
-        assert_eq!(regs.get(0x00, PropertySize::Eight), Ok(0x0800_0020_0f01_03ff));
+        assert_eq!(regs.get(0x00, PropertySize::Eight), Ok(0x0800_0820_0f01_03ff));
         assert_eq!(regs.get(0x00, PropertySize::Four), Err(BadProperty::Size));
         assert_eq!(regs.get(0x04, PropertySize::Four), Err(BadProperty::Offset));
         assert_eq!(regs.set(CSTS, PropertySize::Four, 1), Err(BadProperty::Offset));

@@ -2,15 +2,27 @@
 //!
 //! Source: NVM Command Set 1.0, "I/O Command Set Commands"; refusals follow Linux nvmet.
 
+mod copy;
 mod plan;
 mod sgl;
 
+pub(crate) use copy::{COPY_RANGES_MAX, copy_blocks_max, parse_copy};
 pub(crate) use plan::{Limits, check_flags, parse_ranges, plan};
 pub(crate) use sgl::{Direction, map};
 
+use crate::access::Needs;
+use crate::reservation::Change;
 use crate::subsystem::DiskIndex;
-use storage::{BlockRange, Durability};
+use storage::{BlockRange, Durability, Geometry};
 use verbs::{Remote, Rkey};
+
+/// Most octets of a fused Compare and Write.
+const FUSED_BYTES_MAX: u32 = 64 << 10;
+
+/// Most octets of a fused Compare and Write (NACWU): the disk takes both halves at once.
+pub(crate) fn fused_bytes_max(geometry: Geometry) -> u32 {
+    FUSED_BYTES_MAX.min(geometry.max_transfer_bytes / 2).max(geometry.block_bytes)
+}
 
 /// A checked I/O command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,11 +78,65 @@ pub(crate) enum IoKind {
     },
     /// Read without data.
     Verify,
+    /// Reservation Register, Acquire or Release: the data holds keys.
+    Reserve(Change),
+    /// Reservation Report.
+    Report,
+    /// Copy: the data holds `ranges` source ranges.
+    Copy {
+        /// 1 to 256.
+        ranges: u16,
+    },
+    /// First half of a fused pair.
+    FusedCompare,
+    /// Second half of a fused pair, under whose name the disk works.
+    FusedWrite,
     /// Dataset Management, deallocate: the data holds `ranges` descriptors.
     Deallocate {
         /// 1 to 256.
         ranges: u16,
     },
+}
+
+impl IoKind {
+    /// It goes to the disk as it is: nothing has to be fetched for the target itself.
+    #[inline]
+    pub(crate) const fn is_plain(self) -> bool {
+        match self {
+            IoKind::Read
+            | IoKind::Write
+            | IoKind::Compare
+            | IoKind::Flush
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Nothing => true,
+            IoKind::Deallocate { .. }
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite
+            | IoKind::Reserve(_)
+            | IoKind::Report => false,
+        }
+    }
+    /// The disk is asked more than once for it, in ways of its own.
+    pub(crate) const fn has_steps(self) -> bool {
+        matches!(self, IoKind::Copy { .. } | IoKind::FusedWrite)
+    }
+    /// What the namespace must allow.
+    pub(crate) const fn needs(self) -> Needs {
+        match self {
+            IoKind::Read | IoKind::Compare | IoKind::FusedCompare | IoKind::Verify => Needs::READ,
+            // Dataset Management counts as a write even when it is a hint and nothing is done.
+            IoKind::Write
+            | IoKind::FusedWrite
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Deallocate { .. }
+            | IoKind::Nothing => Needs::WRITE,
+            IoKind::Flush => Needs::FLUSH,
+            IoKind::Copy { .. } => Needs::READ.and(Needs::WRITE),
+            IoKind::Reserve(_) | IoKind::Report => Needs::RESERVE,
+        }
+    }
 }
 
 /// Where data is, as a command's descriptor says.

@@ -1,10 +1,13 @@
 //! One I/O command, checked against the namespace that it names.
 
+use super::copy::COPY_RANGE_BYTES;
 use super::{DataPointer, Direction, Io, IoKind, map};
+use crate::access::Gates;
 use crate::fault::{Fault, field};
+use crate::reservation::Change;
 use crate::subsystem::{Namespace, Subsystem};
 use storage::{BlockRange, Durability};
-use wire::nvme::{DsmCmd, DsmRange, IoOpcode, Rw, Sqe, Status};
+use wire::nvme::{CopyCmd, DsmCmd, DsmRange, IoOpcode, Rw, Sqe, Status};
 
 /// What bounds a command apart from its namespace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,32 +23,69 @@ pub(crate) struct Limits {
 /// Octets of one range descriptor of Dataset Management.
 pub(crate) const DSM_RANGE_BYTES: u32 = 16;
 
-/// Fused commands are not served; the metadata pointer is a buffer, the data pointer an SGL.
+/// Not half of a pair; the metadata pointer is a buffer, the data pointer an SGL.
 pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
-    if sqe.fuse() != 0 || sqe.psdt() != 1 {
+    if sqe.fuse() != 0 {
         return Err(Fault::invalid_field(field::FLAGS));
     }
-    Ok(())
+    check_pointers(sqe)
+}
+#[inline]
+fn check_pointers(sqe: &Sqe) -> Result<(), Fault> {
+    if sqe.psdt() == 1 { Ok(()) } else { Err(Fault::invalid_field(field::FLAGS)) }
 }
 
-/// Checks `sqe` and says what to do. Errors: the host's fault, with the status for it.
-pub(crate) fn plan(sqe: &Sqe, subsystem: &Subsystem, limits: Limits) -> Result<Io, Fault> {
-    check_flags(sqe)?;
+/// Checks `sqe`, apart from being half of a pair, and says what to do. Errors: the host's fault, with the status for it.
+pub(crate) fn plan(
+    sqe: &Sqe,
+    subsystem: &Subsystem,
+    gates: &Gates,
+    limits: Limits,
+) -> Result<Io, Fault> {
+    check_pointers(sqe)?;
     let namespace = subsystem
         .namespace(sqe.nsid().0)
         .ok_or(Fault::at(Status::INVALID_NAMESPACE, field::NSID))?;
     let kind = kind_of(sqe)?;
+    gates.get(sqe.nsid().0).check(kind.needs())?;
     let data = map(&sqe.sgl(), Direction::of_opcode(sqe.opcode()), limits.capsule_bytes)?;
     let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid().0, data, ..Io::default() };
     match kind {
-        IoKind::Nothing | IoKind::Flush => Ok(io),
-        IoKind::Deallocate { ranges } => plan_ranges(io, ranges),
         IoKind::Read | IoKind::Write | IoKind::Compare => {
             plan_data(with_range(io, sqe, namespace)?, namespace, limits)
         }
         IoKind::WriteZeroes { .. } | IoKind::Verify => with_range(io, sqe, namespace),
+        IoKind::Nothing
+        | IoKind::Flush
+        | IoKind::Deallocate { .. }
+        | IoKind::Reserve(_)
+        | IoKind::Report
+        | IoKind::Copy { .. }
+        | IoKind::FusedCompare
+        | IoKind::FusedWrite => plan_without_blocks(io, sqe),
     }
     .map(|io| with_durability(io, sqe, limits))
+}
+
+/// Commands whose dwords name no range of blocks.
+#[cold]
+fn plan_without_blocks(io: Io, sqe: &Sqe) -> Result<Io, Fault> {
+    match io.kind {
+        IoKind::Deallocate { ranges } => plan_list(io, u32::from(ranges) * DSM_RANGE_BYTES),
+        IoKind::Reserve(change) => plan_list(io, change.data_bytes()),
+        IoKind::Copy { ranges } => {
+            let range = BlockRange { start: CopyCmd::decode(sqe).destination.0, count: 0 };
+            plan_list(Io { range, ..io }, u32::from(ranges) * COPY_RANGE_BYTES)
+        }
+        IoKind::Nothing | IoKind::Flush | IoKind::Report => Ok(io),
+        IoKind::FusedCompare
+        | IoKind::FusedWrite
+        | IoKind::Read
+        | IoKind::Write
+        | IoKind::Compare
+        | IoKind::WriteZeroes { .. }
+        | IoKind::Verify => unreachable!("{:?} is planned with its blocks", io.kind),
+    }
 }
 
 fn kind_of(sqe: &Sqe) -> Result<IoKind, Fault> {
@@ -58,17 +98,15 @@ fn kind_of(sqe: &Sqe) -> Result<IoKind, Fault> {
             Ok(IoKind::WriteZeroes { deallocate: Rw::decode(sqe).deallocate })
         }
         Some(IoOpcode::Verify) => Ok(IoKind::Verify),
+        Some(IoOpcode::Copy) => copy(CopyCmd::decode(sqe)),
+        Some(IoOpcode::ReservationRegister) => Ok(IoKind::Reserve(Change::Register)),
+        Some(IoOpcode::ReservationAcquire) => Ok(IoKind::Reserve(Change::Acquire)),
+        Some(IoOpcode::ReservationRelease) => Ok(IoKind::Reserve(Change::Release)),
+        Some(IoOpcode::ReservationReport) => Ok(IoKind::Report),
         Some(IoOpcode::DatasetManagement) => Ok(dataset_management(DsmCmd::decode(sqe))),
-        Some(
-            IoOpcode::WriteUncorrectable
-            | IoOpcode::ReservationRegister
-            | IoOpcode::ReservationReport
-            | IoOpcode::ReservationAcquire
-            | IoOpcode::ReservationRelease
-            | IoOpcode::Copy
-            | IoOpcode::Fabrics,
-        )
-        | None => Err(Fault::invalid_opcode()),
+        Some(IoOpcode::WriteUncorrectable | IoOpcode::Fabrics) | None => {
+            Err(Fault::invalid_opcode())
+        }
     }
 }
 
@@ -79,6 +117,14 @@ fn dataset_management(command: DsmCmd) -> IoKind {
     } else {
         IoKind::Nothing
     }
+}
+
+/// Source ranges of format 0 only: without protection information, of the same namespace.
+fn copy(command: CopyCmd) -> Result<IoKind, Fault> {
+    if command.format != 0 {
+        return Err(Fault::invalid_field(field::CDW12));
+    }
+    Ok(IoKind::Copy { ranges: command.ranges.count() })
 }
 
 /// Start and count.
@@ -98,6 +144,7 @@ pub(crate) fn check_range(range: BlockRange, namespace: &Namespace) -> Result<Bl
 }
 
 /// The host describes exactly as much memory as the blocks have octets.
+#[inline]
 fn plan_data(io: Io, namespace: &Namespace, limits: Limits) -> Result<Io, Fault> {
     let bytes = io.range.count * namespace.geometry.block_bytes;
     if bytes > limits.max_transfer_bytes {
@@ -109,9 +156,9 @@ fn plan_data(io: Io, namespace: &Namespace, limits: Limits) -> Result<Io, Fault>
     Ok(Io { bytes, ..io })
 }
 
-/// Hosts may describe more memory than the ranges need (Linux always gives 4,096 octets).
-fn plan_ranges(io: Io, ranges: u16) -> Result<Io, Fault> {
-    let bytes = u32::from(ranges) * DSM_RANGE_BYTES;
+/// A list or keys for the target itself. Hosts may describe more memory than it needs (Linux always
+/// gives 4,096 octets for ranges).
+fn plan_list(io: Io, bytes: u32) -> Result<Io, Fault> {
     if io.data.bytes() < bytes {
         return Err(Fault::data_length());
     }

@@ -19,10 +19,21 @@ pub(crate) struct Command {
     pub(crate) local: Sge,
     /// Ranges of a Dataset Management command that are still to do, last first.
     pub(crate) ranges: Vec<BlockRange>,
+    /// It is to end instead of going on: its host was preempted.
+    pub(crate) is_preempted: bool,
     /// The receive that holds the command's data, until that was taken out.
     pub(crate) capsule: Option<u16>,
+    /// What a Copy or half of a fused pair keeps between its steps.
+    pub(crate) extra: Option<Box<super::Extra>>,
     /// The command itself, for those that the controller executes once their data is here.
     pub(crate) sqe: Option<wire::nvme::Sqe>,
+}
+
+impl Command {
+    /// Its response is on its way, or it is over.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.stage, Stage::Free | Stage::Responding(_))
+    }
 }
 
 /// Where a command stands, and who owns its buffer there.

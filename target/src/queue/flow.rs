@@ -57,13 +57,18 @@ impl Queue {
             }
             IoKind::Read => Op::Read(io.range),
             IoKind::Write if in_capsule => Op::Prepare(io.range, Purpose::Write),
-            IoKind::Write => Op::Prepare(io.range, disk.fetch_purpose()),
+            IoKind::Write => Op::Prepare(io.range, disk.fetch_purpose(self.lands_whole_packets)),
             IoKind::Compare => Op::Prepare(io.range, Purpose::Compare),
             IoKind::Flush => Op::Flush,
             IoKind::WriteZeroes { deallocate } => {
                 Op::WriteZeroes { range: io.range, deallocate, durability: io.durability }
             }
             IoKind::Verify => Op::Verify(io.range),
+            IoKind::Reserve(_)
+            | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite => unreachable!("{:?} starts elsewhere", io.kind),
         };
         let prepares = matches!(op, Op::Prepare(..));
         self.submit(slot, op, None, out);
@@ -72,7 +77,7 @@ impl Queue {
         }
     }
 
-    fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
+    pub(super) fn submit(&mut self, slot: u16, op: Op, buffer: Option<DmaBuf>, out: &mut Actions) {
         let tag = disk_tag(self.index, slot);
         let command = self.command(slot);
         command.stage = Stage::AtDisk;
@@ -100,12 +105,9 @@ impl Queue {
         let status = done.status;
         let finished = DiskDone::Finished { io, cid, status };
         let was_preparing = matches!(command.stage, Stage::Preparing);
-        if self.state != QueueState::Open {
-            if let Some(buffer) = done.buffer {
-                release(Buffer::Disk(io.disk, buffer), out);
-            }
-            self.abandon(slot, out);
-            return finished;
+        let is_ended = command.is_preempted && was_preparing;
+        if self.state != QueueState::Open || is_ended || io.kind.has_steps() {
+            return self.handle_other_done(slot, done, was_preparing, finished, out);
         }
         match (io.kind, of_disk(status), done.buffer) {
             (_, Some(fault), buffer) => {
@@ -128,6 +130,37 @@ impl Queue {
                 self.finish(slot, None, buffer, out);
                 finished
             }
+        }
+    }
+
+    /// What most answers are not: for a connection that ends, a command that is to end, or one of
+    /// several steps.
+    #[cold]
+    fn handle_other_done(
+        &mut self,
+        slot: u16,
+        done: Done,
+        was_preparing: bool,
+        finished: DiskDone,
+        out: &mut Actions,
+    ) -> DiskDone {
+        let (disk, kind) = (self.command(slot).io.disk, self.command(slot).io.kind);
+        if self.state != QueueState::Open {
+            if let Some(buffer) = done.buffer {
+                release(Buffer::Disk(disk, buffer), out);
+            }
+            self.abandon(slot, out);
+            return finished;
+        }
+        let is_copy = matches!(kind, IoKind::Copy { .. });
+        if self.command(slot).is_preempted && was_preparing && !is_copy {
+            let buffer = done.buffer.map(|buffer| Buffer::Disk(disk, buffer));
+            self.end_preempted(slot, buffer, out);
+            finished
+        } else if is_copy {
+            self.handle_copy_done(slot, done, out)
+        } else {
+            self.handle_fused_done(slot, done, was_preparing, out)
         }
     }
 
@@ -177,6 +210,11 @@ impl Queue {
             | IoKind::Flush
             | IoKind::WriteZeroes { .. }
             | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite
             | IoKind::Deallocate { .. } => Op::Write(io.range, io.durability),
         };
         match landed {
@@ -228,6 +266,10 @@ impl Queue {
             {
                 self.command(slot).stage = Stage::Fetching(buffer);
                 self.abandon(slot, out);
+                FetchDone::Continues
+            }
+            Stage::Fetching(buffer @ Buffer::Disk(..)) if self.command(slot).is_preempted => {
+                self.end_preempted(slot, Some(buffer), out);
                 FetchDone::Continues
             }
             Stage::Fetching(Buffer::Disk(_, buffer)) => {
@@ -296,7 +338,7 @@ impl Queue {
     }
 
     /// Answers an I/O command.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         slot: u16,
         fault: Option<Fault>,

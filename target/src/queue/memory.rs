@@ -9,9 +9,6 @@ use std::io;
 pub(crate) const SQE_BYTES: usize = 64;
 /// Octets of a completion queue entry.
 pub(crate) const CQE_BYTES: usize = 16;
-/// Octets of data that a capsule may carry behind its command.
-pub(crate) const CAPSULE_DATA_BYTES: u32 = 4096;
-const CAPSULE_DATA_LEN: usize = CAPSULE_DATA_BYTES as usize;
 
 /// One region with `depth` commands, then `slots` responses; another with `depth` pieces of
 /// in-capsule data, which may stay in the receive ring until it is known where they belong.
@@ -26,6 +23,8 @@ pub(crate) struct QueueMemory {
     data_mr: Mr,
     depth: u16,
     slots: u16,
+    /// Octets of data that a capsule may carry behind its command.
+    capsule_data_bytes: u32,
 }
 
 impl QueueMemory {
@@ -35,18 +34,19 @@ impl QueueMemory {
     pub(crate) fn new<F: Fabric>(
         depth: u16,
         slots: u16,
+        capsule_data_bytes: u32,
         fabric: &mut F,
     ) -> io::Result<QueueMemory> {
         let entries = usize::from(depth) * SQE_BYTES + usize::from(slots) * CQE_BYTES;
         let region = Region::allocate(entries)?;
-        let data = Region::allocate(usize::from(depth) * CAPSULE_DATA_LEN)?;
+        let data = Region::allocate(usize::from(depth) * capsule_data_bytes as usize)?;
         let mr = fabric.register(&region, Access::LOCAL_WRITE).map_err(io::Error::other)?;
         let data_mr = fabric.register(&data, Access::LOCAL_WRITE).map_err(|full| {
             fabric.deregister(&mr);
             io::Error::other(full)
         })?;
         fabric.hold_back(&data_mr);
-        Ok(QueueMemory { region, mr, data, data_mr, depth, slots })
+        Ok(QueueMemory { region, mr, data, data_mr, depth, slots, capsule_data_bytes })
     }
     /// Ends the registrations, with the connection.
     pub(crate) fn deregister<F: Fabric>(&self, fabric: &mut F) {
@@ -56,7 +56,7 @@ impl QueueMemory {
     /// Where a capsule lands: its command, then its data.
     pub(crate) fn landing(&self, recv: u16) -> Gather {
         let addr = self.data.addr() + self.capsule_data_offset(recv) as u64;
-        let data = Sge { addr, length: CAPSULE_DATA_BYTES, lkey: self.data_mr.lkey };
+        let data = Sge { addr, length: self.capsule_data_bytes, lkey: self.data_mr.lkey };
         Gather::two(self.sge(self.command_offset(recv), SQE_BYTES), data)
     }
     /// The command that landed in `recv`.
@@ -66,14 +66,14 @@ impl QueueMemory {
         octets
     }
     /// In-capsule data of `recv`, to be read through the fabric, before the receive is posted again.
-    /// Panics beyond [`CAPSULE_DATA_BYTES`]: the caller checked the descriptor.
+    /// Panics beyond a capsule's data: the caller checked the descriptor.
     pub(crate) fn capsule_data(&self, recv: u16, offset: usize, len: usize) -> DmaBuf {
-        assert!(offset + len <= CAPSULE_DATA_LEN, "beyond the capsule");
+        assert!(offset + len <= self.capsule_data_len(), "beyond the capsule");
         DmaBuf::new(&self.data, 0, self.capsule_data_offset(recv) + offset, len)
     }
     /// The same, as the fabric is to copy it.
     pub(crate) fn landed(&self, at: InCapsule) -> Landed<'_> {
-        assert!(at.offset + at.len <= CAPSULE_DATA_LEN, "beyond the capsule");
+        assert!(at.offset + at.len <= self.capsule_data_len(), "beyond the capsule");
         let offset = self.capsule_data_offset(at.recv) + at.offset;
         Landed { region: &self.data, offset, len: at.len }
     }
@@ -85,13 +85,20 @@ impl QueueMemory {
         Gather::one(self.sge(offset, CQE_BYTES))
     }
 
+    /// Octets of data that a capsule may carry behind its command.
+    pub(crate) fn capsule_data_bytes(&self) -> u32 {
+        self.capsule_data_bytes
+    }
+    fn capsule_data_len(&self) -> usize {
+        self.capsule_data_bytes as usize
+    }
     fn command_offset(&self, recv: u16) -> usize {
         assert!(recv < self.depth, "receive {recv} of {}", self.depth);
         usize::from(recv) * SQE_BYTES
     }
     fn capsule_data_offset(&self, recv: u16) -> usize {
         assert!(recv < self.depth, "receive {recv} of {}", self.depth);
-        usize::from(recv) * CAPSULE_DATA_LEN
+        usize::from(recv) * self.capsule_data_len()
     }
     fn sge(&self, offset: usize, len: usize) -> Sge {
         #[expect(clippy::cast_possible_truncation, reason = "64 or 16")]

@@ -9,20 +9,27 @@
 //! its [`Stage`].
 
 mod command;
+mod copy;
+mod ending;
 mod flow;
+mod fused;
 mod inflight;
 mod memory;
 mod token;
 
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
+pub(crate) use copy::{CopyPlan, Extra};
 pub(crate) use flow::{DiskDone, FetchDone};
+pub(crate) use fused::{FusedHalf, PARTNER_FAILED, PARTNER_MISSING, Pending};
 pub(crate) use inflight::Inflight;
-pub(crate) use memory::{CAPSULE_DATA_BYTES, QueueMemory, SQE_BYTES};
+pub(crate) use memory::{QueueMemory, SQE_BYTES};
 pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
 
 use crate::action::{Action, Actions};
 use crate::controller::AER_LIMIT;
 use crate::fault::Fault;
+use crate::io::IoKind;
+use crate::subsystem::DiskIndex;
 use netstack::fabric::{QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -72,6 +79,8 @@ pub(crate) struct Queue {
     pub(crate) qid: u16,
     /// Host's address.
     pub(crate) from: SocketAddr,
+    /// Port of the discovery log by which the host came; 0: unknown.
+    pub(crate) port_id: u16,
     /// Controller, once connected.
     pub(crate) attachment: Option<Attachment>,
     /// Without an attachment by then, it ends.
@@ -91,9 +100,16 @@ pub(crate) struct Queue {
     free: Vec<u16>,
     /// Capsules that came while no slot was free: receive and octets.
     waiting: VecDeque<(u16, u32)>,
+    /// What is fetched lands in whole packets.
+    pub(crate) lands_whole_packets: bool,
     reads_max: u16,
     reads_outstanding: u16,
     read_queue: VecDeque<u16>,
+    /// What the next command may be half of.
+    pub(crate) fused: Pending,
+    /// The Copy that is being executed, and those that wait for it.
+    copying: Option<u16>,
+    copies_waiting: VecDeque<u16>,
     /// The response after which the connection ends (Disconnect).
     last_slot: Option<u16>,
 }
@@ -120,6 +136,7 @@ impl Queue {
             qp,
             qid,
             from,
+            port_id: 0,
             attachment: None,
             connect_by: None,
             state: QueueState::Open,
@@ -131,9 +148,13 @@ impl Queue {
             commands: (0..slots).map(|_| Command::default()).collect(),
             free: (0..slots).rev().collect(),
             waiting: VecDeque::with_capacity(usize::from(depth)),
+            lands_whole_packets: true,
             reads_max: 1,
             reads_outstanding: 0,
             read_queue: VecDeque::with_capacity(usize::from(slots)),
+            fused: Pending::None,
+            copying: None,
+            copies_waiting: VecDeque::new(),
             last_slot: None,
         }
     }
@@ -149,6 +170,22 @@ impl Queue {
     /// The command in `slot`.
     pub(crate) fn command(&mut self, slot: u16) -> &mut Command {
         &mut self.commands[usize::from(slot)]
+    }
+    /// A command holds a buffer of `disk`, or may still need it.
+    pub(crate) fn uses_disk(&self, disk: DiskIndex) -> bool {
+        self.commands.iter().any(|command| match command.stage {
+            Stage::Free => false,
+            Stage::Fetching(Buffer::Disk(at, _))
+            | Stage::ReadQueued(Buffer::Disk(at, _))
+            | Stage::Responding(Some(Buffer::Disk(at, _))) => at == disk,
+            Stage::Accepted
+            | Stage::Preparing
+            | Stage::AtDisk
+            | Stage::Fetching(Buffer::Control(_))
+            | Stage::ReadQueued(Buffer::Control(_))
+            | Stage::Event
+            | Stage::Responding(_) => command.io.kind != IoKind::Nothing && command.io.disk == disk,
+        })
     }
     /// Commands accepted and not finished.
     pub(crate) fn in_flight(&self) -> usize {
@@ -167,6 +204,7 @@ impl Queue {
         command.stage = Stage::Accepted;
         command.inflight = Some(Inflight::accept(slot, cid));
         command.capsule = Some(recv);
+        command.is_preempted = false;
         Some(slot)
     }
     /// A capsule that waited and can be accepted now.
@@ -220,6 +258,9 @@ impl Queue {
             inflight.abandon();
         }
         command.capsule = None;
+        if command.extra.is_some() {
+            command.extra = None;
+        }
         match std::mem::take(&mut command.stage) {
             Stage::ReadQueued(buffer)
             | Stage::Fetching(buffer)
@@ -266,6 +307,9 @@ impl Queue {
         self.blocked.clear();
         self.waiting.clear();
         self.read_queue.clear();
+        self.fused = Pending::None;
+        self.copying = None;
+        self.copies_waiting.clear();
         for slot in 0..slots_of(&self.commands) {
             match self.command(slot).stage {
                 Stage::Free | Stage::Preparing | Stage::AtDisk => {}

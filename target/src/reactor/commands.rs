@@ -2,17 +2,16 @@
 
 use super::Reactor;
 use crate::controller::FailedCommand;
-use crate::fault::Fault;
+use crate::fault::{Fault, field};
 use crate::io::{self, DataPointer, Io, IoKind, Limits};
 use crate::queue::{
-    Answer, CAPSULE_DATA_BYTES, DiskDone, FetchDone, QueueState, SQE_BYTES, WorkKind, parse_tag,
-    parse_token,
+    Answer, DiskDone, FetchDone, Pending, QueueState, SQE_BYTES, WorkKind, parse_tag, parse_token,
 };
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;
 use storage::Done;
 use verbs::WcStatus;
-use wire::nvme::{IoOpcode, Sqe};
+use wire::nvme::{IoOpcode, Sqe, Status};
 
 impl<F: Fabric> Reactor<F> {
     /// A capsule landed.
@@ -35,21 +34,29 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         let sqe = Sqe::from_octets(queue.memory.command(recv));
         let Some(slot) = queue.handle_capsule(recv, len, sqe.cid().0) else { return };
-        let capsule_bytes = (len - 64).min(CAPSULE_DATA_BYTES);
+        let capsule_bytes = (len - 64).min(queue.memory.capsule_data_bytes());
         let at = queue.attachment;
+        let qid = queue.qid;
+        if queue.fused != Pending::None && sqe.fuse() != 2 {
+            self.drop_fused(index);
+        }
         if let Some(at) = at {
             self.controllers[at.controller].handle_traffic(now);
         }
         match at {
-            Some(at) if queue.qid != 0 && sqe.io_opcode() != Some(IoOpcode::Fabrics) => {
+            Some(at) if qid != 0 && sqe.io_opcode() != Some(IoOpcode::Fabrics) => {
                 let limits = Limits {
                     max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
                     capsule_bytes,
                     write_cache: self.controllers[at.controller].write_cache(),
                 };
-                let ready = self.controllers[at.controller].check_ready();
-                let io =
-                    ready.and_then(|()| io::plan(&sqe, &self.subsystems[at.subsystem], limits));
+                let controller = &self.controllers[at.controller];
+                let subsystem = &self.subsystems[at.subsystem];
+                let ready = controller.check_ready();
+                let io = ready.and_then(|()| io::plan(&sqe, subsystem, controller.gates(), limits));
+                if sqe.fuse() != 0 {
+                    return self.accept_fused(index, slot, &sqe, io);
+                }
                 match io {
                     Ok(io) => self.start_io(index, slot, &sqe, io),
                     Err(fault) => self.fail(index, slot, &sqe, fault),
@@ -64,21 +71,67 @@ impl<F: Fabric> Reactor<F> {
         self.subsystems[subsystem].max_transfer_bytes(self.config.max_transfer_bytes)
     }
 
+    #[inline]
     fn start_io(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
+        if !io.kind.is_plain() {
+            return self.start_other(index, slot, sqe, io);
+        }
+        let disk = &self.disks[io.disk.0 as usize];
+        self.queues[index].start_io(slot, io, disk, &mut self.actions);
+    }
+    #[cold]
+    fn start_other(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
+        if io.kind == IoKind::Report {
+            self.report_reservations(index, slot, sqe, io);
+        } else {
+            self.start_with_list(index, slot, sqe, io);
+        }
+    }
+    /// A command whose data is for the target itself: out of the capsule, or over the network.
+    pub(super) fn start_with_list(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
         let queue = &mut self.queues[index];
-        match (io.kind, io.data) {
-            (IoKind::Deallocate { .. }, DataPointer::Capsule { offset, bytes }) => {
-                queue.command(slot).io = io;
+        queue.command(slot).io = io;
+        match io.data {
+            DataPointer::Capsule { offset, bytes } => {
                 let recv = queue.command(slot).capsule.expect("capsule at hand");
                 self.fabric.settle_landed();
                 let data = queue.memory.capsule_data(recv, offset as usize, bytes as usize);
-                self.start_ranges(index, slot, sqe, data.bytes());
+                self.handle_list(index, slot, sqe, data.bytes());
             }
-            (IoKind::Deallocate { .. }, DataPointer::Keyed { .. }) => {
-                queue.command(slot).io = io;
-                self.fetch_control(index, slot, sqe, io.data);
+            DataPointer::Keyed { .. } => self.fetch_control(index, slot, sqe, io.data),
+            DataPointer::None => self.fail(index, slot, sqe, Fault::data_length()),
+        }
+    }
+    /// That data is here.
+    fn handle_list(&mut self, index: u32, slot: u16, sqe: &Sqe, octets: &[u8]) {
+        match self.queues[index].command(slot).io.kind {
+            IoKind::Reserve(change) => self.start_reservation(index, slot, sqe, change, octets),
+            IoKind::Deallocate { .. } => self.start_ranges(index, slot, sqe, octets),
+            IoKind::Copy { .. } => self.start_copy(index, slot, sqe, octets),
+            IoKind::FusedCompare | IoKind::FusedWrite => {
+                self.queues[index].handle_half(slot, octets, &mut self.actions);
             }
-            _ => queue.start_io(slot, io, &self.disks[io.disk.0 as usize], &mut self.actions),
+            kind @ (IoKind::Nothing
+            | IoKind::Read
+            | IoKind::Write
+            | IoKind::Compare
+            | IoKind::Flush
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Report) => unreachable!("{kind:?} brings no list"),
+        }
+    }
+    /// Copy whose source ranges are at hand.
+    fn start_copy(&mut self, index: u32, slot: u16, sqe: &Sqe, octets: &[u8]) {
+        let queue = &mut self.queues[index];
+        let Some(at) = queue.attachment else { return };
+        let io = queue.command(slot).io;
+        let namespace = self.namespace_of(at, &io);
+        let plan =
+            namespace.and_then(|namespace| io::parse_copy(octets, io.range.start, namespace));
+        match plan {
+            Ok(plan) => self.queues[index].start_copy(slot, plan, &mut self.actions),
+            Err(fault) => self.fail(index, slot, sqe, fault),
         }
     }
     /// Dataset Management whose range descriptors are at hand.
@@ -87,8 +140,12 @@ impl<F: Fabric> Reactor<F> {
         let Some(at) = queue.attachment else { return };
         let io = queue.command(slot).io;
         let disk = &self.disks[io.disk.0 as usize];
+        // It may have gone while the descriptors were on their way.
         let namespace = self.subsystems[at.subsystem].namespace(io.nsid);
-        let Some(namespace) = namespace else { return };
+        let Some(namespace) = namespace.filter(|namespace| namespace.disk == io.disk) else {
+            let gone = Fault::at(Status::INVALID_NAMESPACE, field::NSID);
+            return self.fail(index, slot, sqe, gone);
+        };
         let mut ranges = std::mem::take(&mut queue.command(slot).ranges);
         let parsed = io::parse_ranges(octets, namespace, &mut ranges);
         // Deallocate is a hint: a disk that cannot free space has nothing to do.
@@ -169,10 +226,13 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         let sqe =
             queue.command(slot).sqe.take().expect("a fetch for the controller kept its command");
-        if matches!(queue.command(slot).io.kind, IoKind::Deallocate { .. }) {
-            self.start_ranges(index, slot, &sqe, octets);
-        } else {
+        let command = queue.command(slot);
+        if command.io.kind == IoKind::Nothing {
             self.execute_control(now, index, slot, &sqe, octets);
+        } else if command.is_preempted {
+            queue.end_preempted(slot, None, &mut self.actions);
+        } else {
+            self.handle_list(index, slot, &sqe, octets);
         }
     }
 

@@ -96,7 +96,8 @@ impl<F: Fabric> Reactor<F> {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let slots = slots_for(depth);
-        let memory = QueueMemory::new(depth, slots, &mut self.fabric)?;
+        let in_capsule = self.fabric.in_capsule_bytes(qp);
+        let memory = QueueMemory::new(depth, slots, in_capsule, &mut self.fabric)?;
         let index = self
             .queues
             .insert_with(|index| Queue::new(index, qp, request.queue_id(), from, depth, memory));
@@ -104,6 +105,7 @@ impl<F: Fabric> Reactor<F> {
         let reads = reads.min(self.fabric.limits().read_depth_max);
         let queue = &mut self.queues[index];
         queue.set_reads_max(reads);
+        queue.lands_whole_packets = self.fabric.lands_whole_packets(qp);
         queue.connect_by = Some(now + CONNECT_TIMEOUT);
         // In place before the host can send its first capsule.
         (0..depth).for_each(|recv| queue.post_receive(recv, &mut self.actions));
@@ -124,8 +126,12 @@ impl<F: Fabric> Reactor<F> {
     /// What a connection brought, or that it ended.
     pub(super) fn handle_event(&mut self, now: Instant, event: FabricEvent) {
         match event {
-            FabricEvent::ConnectRequest { qp, from, private, read_depth, .. } => {
+            FabricEvent::ConnectRequest { qp, from, port, private, read_depth } => {
+                // It may get the place of one that just died: what that one still wanted to post
+                // must not reach it.
+                self.run_actions(now);
                 self.handle_connect_request(now, qp, from, &private, read_depth);
+                self.note_port(qp, port);
             }
             FabricEvent::Recv { qp, token, len, .. } => {
                 self.handle_receive(now, qp, token, len);

@@ -1,6 +1,7 @@
 //! Commands that a controller executes: data from the host first, data to the host afterwards.
 
 use super::Reactor;
+use super::namespaces::names_namespace_feature;
 use crate::controller::{World, host_data_bytes};
 use crate::fault::Fault;
 use crate::io::{self, DataPointer, Direction, Io};
@@ -8,7 +9,7 @@ use crate::queue::{Answer, Buffer, ControlBuffer, Stage};
 use memory::{Access, Region};
 use netstack::fabric::Fabric;
 use std::time::Instant;
-use wire::nvme::{AdminOpcode, FabricsType, Sqe, Status};
+use wire::nvme::{AbortCmd, AdminOpcode, FabricsType, QueueId, Sqe, Status};
 
 /// How to go on with a command that was just accepted.
 enum Start {
@@ -80,7 +81,9 @@ impl<F: Fabric> Reactor<F> {
     ) {
         self.counters.admin_commands += 1;
         let Some(at) = self.queues[index].attachment else {
-            let connected = self.connect(now, index, sqe, data);
+            let allowed = self.check_host(data);
+            let connected = allowed.and_then(|()| self.connect(now, index, sqe, data));
+            self.note_connected(index);
             return self.answer(index, slot, sqe, connected);
         };
         if sqe.admin_opcode() == Some(AdminOpcode::AsyncEventRequest) {
@@ -90,16 +93,29 @@ impl<F: Fabric> Reactor<F> {
             let outcome = self.disconnect_queue(index, slot);
             return self.answer(index, slot, sqe, outcome);
         }
+        if names_io_command(sqe) {
+            let outcome = self.abort_io(at, sqe);
+            return self.answer(index, slot, sqe, outcome);
+        }
+        if names_namespace_feature(sqe) {
+            if let Some(outcome) = self.set_namespace_feature(index, slot, at, sqe) {
+                self.answer(index, slot, sqe, outcome);
+            }
+            return;
+        }
         let mut reply = std::mem::take(&mut self.reply);
         reply.clear();
-        let max_transfer_bytes = self.max_transfer_bytes(at.subsystem);
+        let listed = self.listed_controllers(at, sqe);
         let world = World {
             subsystem: &self.subsystems[at.subsystem],
             subsystems: &self.subsystems,
             ports: &self.ports,
             disks: &self.disks,
             generation: self.generation,
-            max_transfer_bytes,
+            max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
+            // The I/O queues' are of the same fabric.
+            in_capsule_bytes: self.queues[index].memory.capsule_data_bytes(),
+            controllers: &listed,
         };
         let controller = &mut self.controllers[at.controller];
         let outcome = controller.execute(now, sqe, data, &world, &mut reply);
@@ -113,7 +129,7 @@ impl<F: Fabric> Reactor<F> {
         self.deliver_events();
     }
 
-    fn answer(&mut self, index: u32, slot: u16, sqe: &Sqe, outcome: Result<u64, Fault>) {
+    pub(super) fn answer(&mut self, index: u32, slot: u16, sqe: &Sqe, outcome: Result<u64, Fault>) {
         let queue = &mut self.queues[index];
         let invalidate = queue.command(slot).io.data.invalidate();
         match outcome {
@@ -125,7 +141,14 @@ impl<F: Fabric> Reactor<F> {
         }
     }
     /// Data of an admin command to the host, which described exactly as much memory.
-    fn send_reply(&mut self, index: u32, slot: u16, sqe: &Sqe, result: u64, reply: &[u8]) {
+    pub(super) fn send_reply(
+        &mut self,
+        index: u32,
+        slot: u16,
+        sqe: &Sqe,
+        result: u64,
+        reply: &[u8],
+    ) {
         let len = u32::try_from(reply.len()).unwrap_or(u32::MAX);
         let data = match io::map(&sqe.sgl(), Direction::ToHost, 0) {
             Ok(data) if data.bytes() == len => data,
@@ -193,6 +216,11 @@ impl<F: Fabric> Reactor<F> {
         queue.close_after(slot);
         Ok(0)
     }
+}
+
+/// An Abort of a command of an I/O queue.
+fn names_io_command(sqe: &Sqe) -> bool {
+    sqe.admin_opcode() == Some(AdminOpcode::Abort) && AbortCmd::decode(sqe).queue != QueueId::ADMIN
 }
 
 /// Before Connect nothing but Connect is served, afterwards everything but.

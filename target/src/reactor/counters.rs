@@ -31,6 +31,10 @@ pub struct Counters {
     pub connections: u64,
     /// Connections refused.
     pub rejected_connections: u64,
+    /// Commands ended because their host lost its registration.
+    pub preempted_commands: u64,
+    /// Changes of reservations that could not be kept, and so were refused.
+    pub reservations_not_kept: u64,
     /// Connections ended, by either side.
     pub disconnected: u64,
     /// Controllers made.
@@ -56,6 +60,8 @@ impl Counters {
         report("target.posts_blocked", self.posts_blocked);
         report("target.connections", self.connections);
         report("target.rejected_connections", self.rejected_connections);
+        report("target.preempted_commands", self.preempted_commands);
+        report("target.reservations_not_kept", self.reservations_not_kept);
         report("target.disconnected", self.disconnected);
         report("target.controllers", self.controllers);
         report("target.keep_alive_expired", self.keep_alive_expired);

@@ -1,21 +1,27 @@
 //! Disks of a reactor, with the requests that they had no room for.
 
-use memory::DmaBuf;
+use memory::{DmaBuf, Mr, Region};
 use std::collections::VecDeque;
 use std::time::Instant;
-use storage::{Backend, Done, Full, Request};
+use storage::{Backend, Done, Full, Geometry, Request};
 
 /// One disk.
 pub(crate) struct Disk {
     /// The disk.
     pub(crate) backend: Box<dyn Backend>,
     waiting: VecDeque<Request>,
+    /// Registrations of its regions.
+    pub(crate) regions: Vec<Mr>,
 }
 
 impl Disk {
     /// A disk whose regions are registered.
-    pub(crate) fn new(backend: Box<dyn Backend>) -> Disk {
-        Disk { backend, waiting: VecDeque::new() }
+    pub(crate) fn new(backend: Box<dyn Backend>, regions: Vec<Mr>) -> Disk {
+        Disk { backend, waiting: VecDeque::new(), regions }
+    }
+    /// The place of a disk that was dropped, until it is used again.
+    pub(crate) fn gone() -> Disk {
+        Disk::new(Box::new(Gone), Vec::new())
     }
     /// Starts a request, or keeps it until there is room, in order.
     pub(crate) fn submit(&mut self, request: Request) {
@@ -49,5 +55,27 @@ impl Disk {
     /// When to poll even if the descriptor stays quiet.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.backend.poll_timeout()
+    }
+}
+
+/// No disk: nothing names it.
+struct Gone;
+
+impl Backend for Gone {
+    fn geometry(&self) -> Geometry {
+        unreachable!("asked of a disk that is gone")
+    }
+    fn regions(&self) -> &[Region] {
+        &[]
+    }
+    fn submit(&mut self, request: Request) -> Result<(), Full> {
+        unreachable!("{request:?} for a disk that is gone")
+    }
+    fn poll(&mut self, _now: Instant, _done: &mut Vec<Done>) {}
+    fn release(&mut self, buffer: DmaBuf) {
+        unreachable!("{buffer:?} of a disk that is gone")
+    }
+    fn in_flight(&self) -> usize {
+        0
     }
 }

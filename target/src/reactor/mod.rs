@@ -5,6 +5,8 @@
 //!
 //! **Architecture invariant:** this crate knows neither which fabric nor which disk it has.
 
+mod access;
+mod ana;
 mod commands;
 mod connect;
 mod connections;
@@ -12,12 +14,17 @@ mod control;
 mod counters;
 mod disks;
 mod exports;
+mod fused;
 mod handle_hasher;
+mod namespaces;
 mod posts;
+mod preempt;
+mod reservations;
 mod sleep;
 
 pub use connections::ConnectionInfo;
 pub use counters::Counters;
+pub use exports::{NewNamespace, StagedDisk};
 pub use sleep::SpinBudget;
 
 use crate::action::Actions;
@@ -25,11 +32,13 @@ use crate::config::Config;
 use crate::controller::Controller;
 use crate::disk::DiskInfo;
 use crate::queue::Queue;
+use crate::reservation::{NoStore, ReservationStore};
 use crate::slab::Slab;
-use crate::subsystem::{Port, Subsystem};
+use crate::subsystem::{DiskIndex, Port, Subsystem};
 use disks::Disk;
 use handle_hasher::HandleHasher;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
+use preempt::Preempt;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::time::Instant;
@@ -50,6 +59,10 @@ pub struct Reactor<F: Fabric> {
     generation: u64,
     disks: Vec<DiskInfo>,
     backends: Vec<Disk>,
+    /// Disks of removed namespaces that commands may still need, with their subsystems.
+    retiring: Vec<(DiskIndex, usize)>,
+    /// Places of dropped ones.
+    free_disks: Vec<DiskIndex>,
     controllers: Slab<Controller>,
     queues: Slab<Queue>,
     by_qp: HashMap<QpHandle, u32, BuildHasherDefault<HandleHasher>>,
@@ -58,6 +71,9 @@ pub struct Reactor<F: Fabric> {
     is_stopping: bool,
     /// No keep-alive timer ends before this. Traffic only moves deadlines away.
     keep_alive_check: Option<Instant>,
+    /// Acquires that wait for the commands of preempted hosts.
+    preempts: Vec<Preempt>,
+    reservation_store: Box<dyn ReservationStore>,
     /// Queues with work that the fabric had no room for.
     blocked: Vec<u32>,
     counters: Counters,
@@ -96,12 +112,16 @@ impl<F: Fabric> Reactor<F> {
             generation: 1,
             disks: Vec::new(),
             backends: Vec::new(),
+            retiring: Vec::new(),
+            free_disks: Vec::new(),
             controllers: Slab::default(),
             queues: Slab::default(),
             by_qp: HashMap::default(),
             next_cntlid: 1,
             is_stopping: false,
             keep_alive_check: None,
+            preempts: Vec::new(),
+            reservation_store: Box::new(NoStore),
             blocked: Vec::new(),
             counters: Counters::default(),
             actions: Actions::new(),
@@ -132,6 +152,13 @@ impl<F: Fabric> Reactor<F> {
         did_work |= self.poll_disks(now);
         self.check_keep_alive(now);
         self.run_actions(now);
+        if !self.preempts.is_empty() {
+            self.poll_preempts();
+            self.run_actions(now);
+        }
+        if !self.retiring.is_empty() {
+            self.retire_disks();
+        }
         did_work |= self.retry_blocked();
         self.fabric.flush(now);
         self.counters.turns += 1;

@@ -1,7 +1,7 @@
 //! From actions to calls, and what happens when a queue of the fabric is full.
 
 use super::Reactor;
-use crate::action::{Action, InCapsule};
+use crate::action::{Action, Counted, InCapsule};
 use crate::queue::QueueState;
 use netstack::fabric::{Fabric, Full, Work};
 use std::time::Instant;
@@ -24,6 +24,8 @@ impl<F: Fabric> Reactor<F> {
                 Action::Release { disk, buffer } => self.backends[disk.0 as usize].release(buffer),
                 Action::Post { queue, work } => self.post(queue, work),
                 Action::Deregister(mr) => self.fabric.deregister(&mr),
+                Action::Count(Counted::Failed) => self.counters.failed_commands += 1,
+                Action::Count(Counted::Preempted) => self.counters.preempted_commands += 1,
                 Action::Disconnect { queue } => {
                     if let Some(queue) = self.queues.get(queue) {
                         self.fabric.disconnect(now, queue.qp);

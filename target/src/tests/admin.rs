@@ -19,7 +19,7 @@ fn outcome(host: &mut Host, world: &mut World, sqe: Sqe) -> Result<u32, Status> 
 }
 
 /// The octets of a log page.
-fn log(host: &mut Host, world: &mut World, page: LogId, nsid: u32, len: u32) -> Vec<u8> {
+pub(super) fn log(host: &mut Host, world: &mut World, page: LogId, nsid: u32, len: u32) -> Vec<u8> {
     let dwords = ZeroBased::<u32>::from_count(u64::from(len) / 4).unwrap();
     let command = GetLogPageCmd { lid: page.octet(), dwords, ..GetLogPageCmd::default() };
     let sqe = host.with_answer(command.command(Cid(0), Nsid(nsid)), len);
@@ -45,7 +45,31 @@ fn features_are_set_and_read() {
     assert_eq!(set(h, w, FeatureId::ASYNC_EVENT, 1 << 8), Ok(0));
     assert_eq!(get(h, w, FeatureId::ASYNC_EVENT), Ok(1 << 8));
     assert_eq!(set(h, w, FeatureId::ASYNC_EVENT, 1 << 9), bad);
-    assert_eq!(get(h, w, FeatureId::ARBITRATION), bad);
+    assert_eq!(get(h, w, FeatureId::LBA_RANGE_TYPE), bad);
+    for (fid, default, value) in [
+        (FeatureId::ARBITRATION, 7, 3),
+        (FeatureId::ERROR_RECOVERY, 0, 50),
+        (FeatureId::WRITE_ATOMICITY, 0, 1),
+        (FeatureId::TEMPERATURE_THRESHOLD, 0xffff, 350),
+    ] {
+        assert_eq!(get(h, w, fid), Ok(default), "{fid:?}");
+        assert_eq!(set(h, w, fid, value), Ok(0), "{fid:?}");
+        assert_eq!(get(h, w, fid), Ok(value), "{fid:?}");
+    }
+    for (fid, value) in [
+        (FeatureId::POWER_MANAGEMENT, 1),
+        (FeatureId::ERROR_RECOVERY, 1 << 16),
+        (FeatureId::TEMPERATURE_THRESHOLD, 1 << 16),
+        (FeatureId::TEMPERATURE_THRESHOLD, 2 << 20),
+    ] {
+        assert_eq!(set(h, w, fid, value), bad, "{fid:?} {value:#x}");
+    }
+    let rejected = Status::COMMAND_SET_REJECTED.do_not_retry().with_more();
+    assert_eq!(set(h, w, FeatureId::COMMAND_SET_PROFILE, 1), Err(rejected));
+    assert_eq!(set(h, w, FeatureId::COMMAND_SET_PROFILE, 0), Ok(0));
+    let of_one = FeatureCmd::set(FeatureId::ARBITRATION, 1, Cid(0), Nsid(1));
+    let not_of_one = Status::FEATURE_NOT_NAMESPACE.do_not_retry().with_more();
+    assert_eq!(outcome(h, w, of_one), Err(not_of_one));
     assert_eq!(get(h, w, FeatureId::VOLATILE_WRITE_CACHE), bad, "memory has no cache");
     let mut defaults = FeatureCmd::get(FeatureId::ASYNC_EVENT, Cid(0), Nsid(0));
     defaults.set_cdw10(defaults.cdw10() | 1 << 8);
@@ -151,7 +175,7 @@ fn pages_are_listed_and_cut() {
     let effects = log(&mut host, &mut world, LogId::Effects, 0, 4096);
     let decoded = CommandEffects::decode(&effects).unwrap();
     assert!(decoded.io(IoOpcode::Read.octet()).is_supported());
-    assert!(!decoded.io(IoOpcode::Copy.octet()).is_supported());
+    assert!(!decoded.io(IoOpcode::WriteUncorrectable.octet()).is_supported());
     let longer = log(&mut host, &mut world, LogId::SupportedPages, 0, 2048);
     assert!(longer[1024..].iter().all(|octet| *octet == 0));
     let cut = |offset, host: &mut Host, world: &mut World| {
@@ -187,6 +211,43 @@ fn abort_ends_event_requests_only() {
     let of = |cid| done.iter().find(|cqe| cqe.cid() == Cid(cid)).unwrap();
     assert!(of(waiting).status().is(Status::ABORT_REQUESTED));
     assert_eq!((of(aborting).status(), of(aborting).dw0()), (Status::SUCCESS, 0));
+}
+
+/// Goal: Abort ends a command of an I/O queue that only waits, whatever for, and says of others that
+/// they run on; each is answered once.
+#[test]
+fn abort_ends_what_waits() {
+    let mut world = World::empty(crate::Config::default());
+    let probe = super::probe::Probe::new(64);
+    let state = std::rc::Rc::clone(&probe.state);
+    world.add(1, Box::new(probe));
+    let mut host = world.connected(1, 32);
+    let mut half = host.rw(IoOpcode::Compare, 0, 1, 0);
+    half.set_fuse(1);
+    let waits = host.submit(1, half, &[]);
+    host.run(&mut world);
+    state.held.set(true);
+    let sqe = host.rw(IoOpcode::Read, 0, 1, 0);
+    let second = {
+        let mut write = host.rw(IoOpcode::Write, 0, 1, 0);
+        write.set_fuse(2);
+        write
+    };
+    let abort = |queue, cid| AbortCmd { queue: QueueId(queue), cid: Cid(cid) }.command(Cid(0));
+    for (queue, cid, runs_on) in [(1, 999, 1), (7, waits, 1), (1, waits, 0), (1, waits, 1)] {
+        assert_eq!(outcome(&mut host, &mut world, abort(queue, cid)), Ok(runs_on), "{queue} {cid}");
+    }
+    let reads = host.submit(1, sqe, &[]);
+    world.settle_held();
+    assert_eq!(outcome(&mut host, &mut world, abort(1, reads)), Ok(1), "at the disk");
+    state.held.set(false);
+    host.submit(1, second, &[]);
+    host.run(&mut world);
+    let done: Vec<_> = host.queues[1].completions.drain(..).map(|cqe| cqe.status()).collect();
+    assert_eq!(done.len(), 3);
+    assert!(done[0].is(Status::ABORT_REQUESTED));
+    assert_eq!(done.iter().filter(|status| status.is_success()).count(), 1);
+    assert!(done.iter().any(|status| status.is(Status::ABORTED_MISSING_FUSED)));
 }
 
 /// Goal: a volatile cache can be switched off where there is one.

@@ -36,7 +36,7 @@ const IO: &[Case] = &[
     ("unknown opcode", |_| Sqe::new(0x7e, Cid(0), Nsid(1)), Status::INVALID_OPCODE),
     (
         "a command that is not served",
-        |h| with_sgl(Sqe::new(0x19, Cid(0), Nsid(1)), h.sgl(0, 32)),
+        |h| with_sgl(Sqe::new(0x04, Cid(0), Nsid(1)), h.sgl(0, 32)),
         Status::INVALID_OPCODE,
     ),
     ("beyond the end", |h| h.rw(IoOpcode::Read, BLOCKS, 1, 0), Status::LBA_OUT_OF_RANGE),
@@ -106,10 +106,10 @@ const IO: &[Case] = &[
         Status::INVALID_FIELD,
     ),
     (
-        "fused",
+        "fused both ways",
         |h| {
             let mut s = h.rw(IoOpcode::Compare, 0, 1, 0);
-            s.set_fuse(1);
+            s.set_fuse(3);
             s
         },
         Status::INVALID_FIELD,

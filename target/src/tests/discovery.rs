@@ -54,7 +54,7 @@ fn the_log_leads_to_every_subsystem() {
     let told = host.queues[0].completions.pop_front().expect("an event");
     assert_eq!(AsyncEvent::from_dword(told.dw0()), AsyncEvent::DISCOVERY_CHANGED);
     let address = "[::1]:4421".parse().unwrap();
-    world.reactor.listen(Port { id: 2, address });
+    world.reactor.listen(Port { id: 2, transport: TransportKind::Rdma, address });
     let (later, entries) = read(&mut host, &mut world);
     assert!(later > generation);
     assert_eq!(entries.len(), 6);

@@ -5,6 +5,7 @@ use memory::{Access, Mr, Region, Sge};
 use netstack::fabric::loopback::Loopback;
 use netstack::fabric::{ConnectParams, Fabric, FabricEvent, Gather, QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use wire::cm::NvmeRequestPrivate;
 use wire::fabrics::{ConnectCmd, ConnectData, Nqn, PropertyGetCmd, PropertySetCmd, PropertySize};
 use wire::nvme::{
@@ -22,6 +23,8 @@ pub(super) struct Host {
     pub(super) mr: Mr,
     pub(super) queues: Vec<HostQueue>,
     pub(super) id: u8,
+    /// Where it connects.
+    pub(super) to: SocketAddr,
     pub(super) cntlid: u16,
     pub(super) next_cid: u16,
 }
@@ -46,7 +49,8 @@ impl Host {
         let data = Region::allocate(DATA_BYTES).unwrap();
         let rights = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
         let mr = fabric.register(&data, rights).unwrap();
-        Host { fabric, data, mr, queues: Vec::new(), id, cntlid: 0xffff, next_cid: 0 }
+        let to = SocketAddr::from(([127, 0, 0, 1], 4420));
+        Host { fabric, data, mr, queues: Vec::new(), id, to, cntlid: 0xffff, next_cid: 0 }
     }
     pub(super) fn nqn(&self) -> Nqn {
         Nqn::new(&format!("nqn.2026-01.io.flexblk:host{}", self.id)).unwrap()
@@ -68,14 +72,13 @@ impl Host {
         depth: u16,
         private: &[u8],
     ) -> usize {
-        let to = "127.0.0.1:4420".parse().unwrap();
         let params = ConnectParams {
             private: private.to_vec(),
             send_depth: u32::from(depth) * 2,
             recv_depth: u32::from(depth) * 2,
             read_depth: 4,
         };
-        let qp = self.fabric.connect(world.now, to, params);
+        let qp = self.fabric.connect(world.now, self.to, params);
         let slots = usize::from(depth) * (CAPSULE_BYTES + 16) + 64;
         let memory = Region::allocate(slots).unwrap();
         let mr = self.fabric.register(&memory, Access::LOCAL_WRITE).unwrap();

@@ -1,20 +1,28 @@
 //! The whole target over the loopback fabric, driven by a small host that can misbehave.
 
+mod access;
 mod admin;
 mod bad_input;
 mod connect;
+mod copy;
 mod discovery;
 mod events;
+mod exports;
+mod fused;
 mod host;
 mod identify;
 mod io;
+mod live;
 mod probe;
 mod random;
+mod reservations;
+mod rivals;
 mod scale;
+mod support;
 mod teardown;
 mod watched;
 
-use crate::{Config, Port, Reactor};
+use crate::{Config, Port, Reactor, TransportKind};
 use host::Host;
 use netstack::fabric::loopback::Loopback;
 use std::net::SocketAddr;
@@ -58,7 +66,7 @@ impl World {
         let watch: Rc<Watch> = Rc::default();
         let fabric = Watched { fabric: hub.join(address), watch: Rc::clone(&watch) };
         let mut reactor = Reactor::new(fabric, config);
-        reactor.listen(Port { id: 1, address });
+        reactor.listen(Port { id: 1, transport: TransportKind::Rdma, address });
         reactor.add_subsystem(NQN).unwrap();
         World { reactor, watch, hub, now: crate::test_clock(), hosts: 0 }
     }

@@ -110,6 +110,8 @@ impl Version {
     pub const V1_4: Self = Self { major: 1, minor: 4, tertiary: 0 };
     /// 2.0.
     pub const V2_0: Self = Self { major: 2, minor: 0, tertiary: 0 };
+    /// 2.1.
+    pub const V2_1: Self = Self { major: 2, minor: 1, tertiary: 0 };
 
     /// From the register's value.
     #[must_use]

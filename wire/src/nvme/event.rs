@@ -18,6 +18,8 @@ impl AsyncEvent {
     pub const NAMESPACE_CHANGED: Self = Self { kind: 2, info: 0x00, log_page: 0x04 };
     /// An asymmetric access state changed.
     pub const ANA_CHANGED: Self = Self { kind: 2, info: 0x03, log_page: 0x0c };
+    /// A reservation notification waits in its log.
+    pub const RESERVATION_LOG: Self = Self { kind: 6, info: 0x00, log_page: 0x80 };
     /// The discovery log changed.
     pub const DISCOVERY_CHANGED: Self = Self { kind: 2, info: 0xf0, log_page: 0x70 };
 

@@ -14,6 +14,8 @@ impl FeatureId {
     pub const ARBITRATION: Self = Self(0x01);
     /// Power management.
     pub const POWER_MANAGEMENT: Self = Self(0x02);
+    /// LBA range type.
+    pub const LBA_RANGE_TYPE: Self = Self(0x03);
     /// Temperature threshold.
     pub const TEMPERATURE_THRESHOLD: Self = Self(0x04);
     /// Error recovery.
@@ -36,6 +38,8 @@ impl FeatureId {
     pub const KEEP_ALIVE: Self = Self(0x0f);
     /// Host behavior support.
     pub const HOST_BEHAVIOR: Self = Self(0x16);
+    /// I/O command set profile.
+    pub const COMMAND_SET_PROFILE: Self = Self(0x19);
     /// Host identifier.
     pub const HOST_ID: Self = Self(0x81);
     /// Reservation notification mask.

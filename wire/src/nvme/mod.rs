@@ -5,6 +5,7 @@
 //! All integers little endian. Source: NVM Express Base 2.0, NVM Command Set 1.0.
 
 mod admin_cmd;
+mod copy_cmd;
 mod cqe;
 mod event;
 mod feature;
@@ -12,12 +13,14 @@ pub mod identify;
 mod io_cmd;
 pub mod log;
 pub(crate) mod opcode;
+pub mod reservation;
 mod scalar;
 mod sgl;
 mod sqe;
 mod status;
 
 pub use admin_cmd::{AbortCmd, FeatureCmd, FeatureSelect, GetLogPageCmd, IdentifyCmd};
+pub use copy_cmd::{CopyCmd, CopyRange};
 pub use cqe::Cqe;
 pub use event::AsyncEvent;
 pub use feature::{FeatureId, QueueCount, Timestamp};

@@ -117,6 +117,8 @@ statuses! {
     SANITIZE_PROHIBITED = 1 0x23 "Sanitize prohibited while PMR is enabled";
     ANA_GROUP_INVALID = 1 0x24 "ANA group identifier invalid";
     ANA_ATTACH_FAILED = 1 0x25 "ANA attach failed";
+    COMMAND_SET_REJECTED = 1 0x2b "I/O command set combination rejected";
+    INVALID_COMMAND_SET = 1 0x2c "Invalid I/O command set";
     CONNECT_INCOMPATIBLE_FORMAT = 1 0x80 "Connect incompatible format";
     CONNECT_CONTROLLER_BUSY = 1 0x81 "Connect controller busy";
     CONNECT_INVALID_PARAMETERS = 1 0x82 "Connect invalid parameters";

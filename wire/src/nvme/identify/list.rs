@@ -1,9 +1,9 @@
-//! Lists: namespace ids (CNS 02h, and the changed namespaces log) and a namespace's identifiers
-//! (CNS 03h).
+//! Lists: namespace ids (CNS 02h, and the changed namespaces log), a namespace's identifiers
+//! (CNS 03h), controllers (CNS 12h, 13h).
 
 use super::IDENTIFY_LEN;
-use crate::nvme::Nsid;
-use crate::octets::{Le32, layout, set};
+use crate::nvme::{ControllerId, Nsid};
+use crate::octets::{Le16, Le32, get, layout, set};
 
 layout! {
     /// Up to 1,024 namespace ids in ascending order, ended by 0.
@@ -28,6 +28,38 @@ impl NamespaceList {
     pub fn iter(&self) -> impl Iterator<Item = Nsid> + '_ {
         let (ids, _) = self.octets.as_chunks::<4>();
         ids.iter().map(|id| Nsid(u32::from_le_bytes(*id))).take_while(|nsid| nsid.0 != 0)
+    }
+}
+
+layout! {
+    /// Up to 2,047 controller ids in ascending order, behind their number.
+    ControllerList[IDENTIFY_LEN] {
+        /// Ids that follow.
+        count set_count: u16 as Le16, 0;
+    }
+}
+
+impl ControllerList {
+    /// Ids that fit.
+    pub const CAPACITY: usize = IDENTIFY_LEN / 2 - 1;
+
+    /// The first [`Self::CAPACITY`] of `ids`, which ascend.
+    #[must_use]
+    pub fn new(ids: impl IntoIterator<Item = ControllerId>) -> Self {
+        let mut list = Self::zeroed();
+        let mut count = 0;
+        for (index, id) in ids.into_iter().take(Self::CAPACITY).enumerate() {
+            set::<Le16, _>(&mut list.octets, 2 + 2 * index, id.0);
+            count += 1;
+        }
+        list.set_count(count);
+        list
+    }
+
+    /// The ids, as many as are said and fit.
+    pub fn iter(&self) -> impl Iterator<Item = ControllerId> + '_ {
+        let count = usize::from(self.count()).min(Self::CAPACITY);
+        (0..count).map(|index| ControllerId(get::<Le16, _>(&self.octets, 2 + 2 * index)))
     }
 }
 

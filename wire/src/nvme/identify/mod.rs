@@ -7,7 +7,7 @@ mod list;
 mod namespace;
 
 pub use controller::IdentifyController;
-pub use list::{DescriptorList, NamespaceDescriptor, NamespaceList};
+pub use list::{ControllerList, DescriptorList, NamespaceDescriptor, NamespaceList};
 pub use namespace::{IdentifyNamespace, IndependentNamespace, LbaFormat};
 
 use super::opcode::codes;
@@ -24,11 +24,13 @@ codes! {
         NamespaceDescriptors = 0x03 "namespace_descriptor_list",
         NamespaceOfCommandSet = 0x05 "namespace_of_command_set",
         ControllerOfCommandSet = 0x06 "controller_of_command_set",
+        ActiveNamespacesOfCommandSet = 0x07 "active_namespace_list_of_command_set",
         IndependentNamespace = 0x08 "independent_namespace",
         AllocatedNamespaces = 0x10 "allocated_namespace_list",
         AllocatedNamespace = 0x11 "allocated_namespace",
         NamespaceControllers = 0x12 "namespace_controller_list",
         Controllers = 0x13 "controller_list",
+        AllocatedNamespacesOfCommandSet = 0x1a "allocated_namespace_list_of_command_set",
         CommandSets = 0x1c "command_set_combinations",
     }
 }

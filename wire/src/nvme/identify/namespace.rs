@@ -26,7 +26,8 @@ layout! {
         dps set_dps: u8 as U8, 29;
         /// Sharing: bit 0 = several controllers.
         nmic set_nmic: u8 as U8, 30;
-        /// Reservation capabilities.
+        /// Reservation capabilities: bit 0 = they persist through power loss, 1 to 6 = types 1 to
+        /// 6, 7 = Ignore Existing Key as in NVMe 1.3 and later.
         rescap set_rescap: u8 as U8, 31;
         /// Format progress.
         fpi set_fpi: u8 as U8, 32;
@@ -59,6 +60,12 @@ layout! {
         npda set_npda: u16 as Le16, 70;
         /// Optimal write size.
         nows set_nows: u16 as Le16, 72;
+        /// Most blocks of one source range of Copy.
+        mssrl set_mssrl: u16 as Le16, 74;
+        /// Most blocks that one Copy moves.
+        mcl set_mcl: u32 as Le32, 76;
+        /// Most source ranges of Copy, zero-based.
+        msrc set_msrc: u8 as U8, 80;
         /// ANA group.
         anagrpid set_anagrpid: u32 as Le32, 92;
         /// Attributes: bit 0 = write protected.

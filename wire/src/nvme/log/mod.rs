@@ -5,11 +5,13 @@
 mod ana;
 mod effects;
 mod error;
+mod reservation;
 mod smart;
 
 pub use ana::{AnaGroup, AnaGroupHeader, AnaHeader, AnaState, write_ana_log};
 pub use effects::{CommandEffects, Effects, SupportedLogPages};
 pub use error::ErrorLogEntry;
+pub use reservation::{ReservationLog, ReservationNotice};
 pub use smart::SmartLog;
 
 use super::opcode::codes;

@@ -1,0 +1,86 @@
+//! The edge: a session over any fabric, with sockets, a real clock and this host's identity.
+
+use crate::any::AnyFabric;
+use crate::contract::Timers;
+use crate::host::HostOptions;
+use crate::identity;
+use crate::session::{Session, SessionError};
+use crate::spec::{TargetSpec, Transport};
+use crate::udp;
+use crate::wait::{PollMode, Waiter};
+use netstack::nvme_tcp::{TcpConfig, TcpFabric};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use wire::fabrics::Nqn;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// I/O queues; 0 for discovery and for looking only.
+    pub io_queues: u16,
+    /// Commands outstanding per queue.
+    pub queue_depth: u16,
+    /// How to wait.
+    pub poll: PollMode,
+    /// Timers.
+    pub timers: Timers,
+    /// Record every packet here (RDMA).
+    pub pcap: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let (poll, timers) = (PollMode::Adaptive, Timers::default());
+        Settings { io_queues: 1, queue_depth: 128, poll, timers, pcap: None }
+    }
+}
+
+/// A session over any fabric.
+pub type AnySession = Session<AnyFabric>;
+
+/// Connects to what `spec` names (the discovery service when it names no subsystem).
+///
+/// Errors: sockets, or what kept it from connecting.
+pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, SessionError> {
+    let fabric = fabric(spec, settings)?;
+    let (hostnqn, hostid) = identity::host(spec.hostnqn.as_deref());
+    let subnqn = spec.subnqn.clone().unwrap_or_else(|| Nqn::DISCOVERY.into());
+    let io_queues = if subnqn == Nqn::DISCOVERY { 0 } else { settings.io_queues };
+    let options = HostOptions {
+        target: SocketAddr::new(spec.traddr, spec.trsvcid),
+        subnqn,
+        hostnqn,
+        hostid,
+        io_queues,
+        queue_depth: settings.queue_depth,
+        timers: settings.timers,
+    };
+    Session::connect(fabric, options, Waiter::new(settings.poll))
+}
+
+fn fabric(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyFabric> {
+    match spec.transport {
+        Transport::Rdma => {
+            let nic = udp::nic(spec, settings.pcap.as_deref())?;
+            Ok(AnyFabric::Rdma(Box::new(nic)))
+        }
+        Transport::Tcp => {
+            if settings.pcap.is_some() {
+                let why = "packets over TCP are the kernel's: record them with tcpdump or dumpcap";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+            let unspecified = if spec.traddr.is_ipv4() {
+                Ipv4Addr::UNSPECIFIED.into()
+            } else {
+                Ipv6Addr::UNSPECIFIED.into()
+            };
+            let config = TcpConfig {
+                header_digest: spec.header_digest,
+                data_digest: spec.data_digest,
+                ..TcpConfig::host(spec.hostaddr.unwrap_or(unspecified))
+            };
+            Ok(AnyFabric::Tcp(Box::new(TcpFabric::new(config)?)))
+        }
+    }
+}

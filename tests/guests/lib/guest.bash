@@ -1,0 +1,41 @@
+# Source this first: source "$FLEXBLK_ROOT/tests/guests/lib/guest.bash"
+# On top of the end-to-end scripts' helpers: runs a script in a Debian guest whose kernel is the NVMe-oF host. The guest
+# reaches servers on this machine's loopback as 10.0.2.2. Emulation is for correctness, never for speed.
+source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
+
+# The target listens at 127.0.0.1, which guests see as $host_addr, on a port that no other script uses.
+nqn=nqn.2026-11.io.flexblk:guest
+host_addr=10.0.2.2
+port=
+# A host NQN and the id that belongs to it.
+host_id=4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0e
+host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
+
+# What both sides of a script may use; put in front of every guest's script.
+guest_prelude() {
+    cat <<PRELUDE
+nqn=$nqn
+host_addr=$host_addr
+port=$port
+host_id=$host_id
+host_nqn=$host_nqn
+PRELUDE
+    cat "$FLEXBLK_ROOT/tests/guests/lib/prelude.sh"
+}
+
+# guest NAME SECONDS: runs the script on standard input in a guest; fails unless it ends with status 0 in time. What it
+# printed is in $SCRATCH/NAME.log.
+guest() {
+    local name=$1 seconds=$2 log=$SCRATCH/$1.log status=0
+    mkdir -p "$SCRATCH/$name"
+    { guest_prelude && cat; } > "$SCRATCH/$name/test.sh"
+    # A second archive on top of the image's.
+    (cd "$SCRATCH/$name" && echo test.sh | cpio --quiet -o -H newc | gzip -1) > "$SCRATCH/$name.gz"
+    cat "$FLEXBLK_GUESTS/initramfs.gz" "$SCRATCH/$name.gz" > "$SCRATCH/$name.initramfs"
+    timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
+        -nic user,model=virtio-net-pci -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
+        -append "console=ttyS0 panic=-1 quiet guest_addr=10.0.2.15/24" < /dev/null > "$log" 2>&1 || status=$?
+    rm -f "$SCRATCH/$name.gz" "$SCRATCH/$name.initramfs"
+    [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(tail -30 "$log")"
+    grep -q '^GUEST-END 0 ' "$log" || fail "guest $name: $(sed -n '/GUEST-BEGIN/,$p' "$log" | tail -60)"
+}

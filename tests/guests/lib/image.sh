@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# image.sh FOLDER: makes FOLDER/vmlinuz and FOLDER/initramfs.gz, a Debian 6.12 guest with the NVMe-oF hosts and targets of
+# its kernel, nvme-cli, fio and tools for file systems. What is there already stays. The kernel comes from Debian's
+# packages; it is unpacked, not installed.
+set -euo pipefail
+export LC_ALL=C
+
+folder=$1
+lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Not the cloud flavour: it has no rdma_rxe. Linux 6.1 has no NVMe authentication.
+kernels='^linux-image-6\.12\.[^-]*-amd64$'
+modules=(virtio_pci virtio_net virtio_blk nvme-tcp nvme-rdma rdma_rxe rdma_ucm nvmet nvmet-tcp nvmet-rdma brd null_blk
+    ext4 xfs crc32_generic crc32c_generic dm-mod sch_netem)
+programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip)
+
+fail() {
+    echo "image.sh: $*" >&2
+    exit 1
+}
+
+# Writes the kernel and its modules to $folder/kernel.
+fetch_kernel() {
+    local name
+    name=$(apt-cache search --names-only "$kernels" | awk '{ print $1 }' | sort -V | tail -1)
+    if [ -z "$name" ]; then
+        apt-get --quiet update
+        name=$(apt-cache search --names-only "$kernels" | awk '{ print $1 }' | sort -V | tail -1)
+    fi
+    [ -n "$name" ] || fail "no package named $kernels"
+    rm -rf "$folder/package" && mkdir -p "$folder/package"
+    # The downloads of apt-get may not be readable by its own user there: a remark, no failure.
+    (cd "$folder/package" && apt-get --quiet download "$name")
+    dpkg -x "$folder/package/$name"_*.deb "$folder/package/tree"
+    echo "${name#linux-image-}" > "$folder/package/version"
+    mv "$folder/package" "$folder/kernel"
+}
+
+# copy_program NAME ROOT: with the libraries that it loads.
+copy_program() {
+    local path library
+    path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "$1") || fail "$1 is not installed: cargo xtask setup"
+    install -D "$(readlink -f "$path")" "$2/usr/bin/$1"
+    ldd "$path" 2> /dev/null | grep -o '/[^ ]*' | while read -r library; do
+        [ -e "$2$library" ] || install -D "$(readlink -f "$library")" "$2$library"
+    done
+}
+
+# copy_modules ROOT: those of the list with what they need, decompressed, and the order to load them in.
+copy_modules() {
+    local version tree
+    version=$(cat "$folder/kernel/version")
+    tree=$folder/kernel/tree
+    depmod -b "$tree" "$version"
+    for module in "${modules[@]}"; do
+        modprobe --show-depends -d "$tree" -S "$version" "$module" 2> /dev/null || true
+    done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' > "$folder/kernel/order"
+    mkdir -p "$1/modules"
+    while read -r file; do
+        case $file in
+        *.xz) xz -dc "$file" > "$1/modules/$(basename "${file%.xz}")" ;;
+        *) cp "$file" "$1/modules/" ;;
+        esac
+        basename "${file%.xz}" >> "$1/modules/order"
+    done < "$folder/kernel/order"
+}
+
+mkdir -p "$folder"
+[ -s "$folder/kernel/version" ] || { rm -rf "$folder/kernel"; fetch_kernel; }
+if [ ! -s "$folder/initramfs.gz" ] || [ "$lib/image.sh" -nt "$folder/initramfs.gz" ] || [ "$lib/init" -nt "$folder/initramfs.gz" ]; then
+    root=$folder/root
+    rm -rf "$root" && mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,etc/nvme,mnt}
+    copy_modules "$root"
+    for program in "${programs[@]}"; do copy_program "$program" "$root"; done
+    install "$(command -v busybox)" "$root/bin/busybox"
+    install -D "$lib/init" "$root/init"
+    : > "$root/etc/mtab"
+    cp "$folder/kernel/tree/boot/vmlinuz-$(cat "$folder/kernel/version")" "$folder/vmlinuz"
+    (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$folder/initramfs.new"
+    mv "$folder/initramfs.new" "$folder/initramfs.gz"
+fi

@@ -1,0 +1,30 @@
+# Helpers of the scripts that run in a guest.
+set -eu
+
+# The shell's own versions of these know less.
+blkdiscard() { /usr/bin/blkdiscard "$@"; }
+fstrim() { /usr/bin/fstrim "$@"; }
+
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+step() { echo "== $* ($(cut -d. -f1 /proc/uptime) s)"; }
+
+# connect TRANSPORT MORE…: to $nqn, as the same host every time.
+connect() {
+    transport=$1
+    shift
+    nvme connect -t "$transport" -a "$host_addr" -s "$port" -n "$nqn" --hostnqn "$host_nqn" --hostid "$host_id" "$@"
+}
+
+# await SECONDS COMMAND…: until it succeeds.
+await() {
+    tries=$(($1 * 10))
+    shift
+    until "$@" > /dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || fail "not in time: $*"
+        sleep 0.1
+    done
+}
