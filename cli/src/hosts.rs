@@ -2,31 +2,41 @@
 //!
 //! Words are those of nvme-cli and of Linux's target.
 
-use crate::failure::Failure;
 use auth::{Credentials, DhGroup, HashId, Secret};
-use netstack::fabric::Fabric;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
-use target::{HostList, Reactor};
 
 /// What may be written.
-#[derive(Deserialize, Debug)]
+#[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Host {
     /// Its NQN.
     pub nqn: String,
+    /// What it must prove.
+    #[serde(flatten)]
+    pub keys: Keys,
+}
+
+/// What a host must prove, and by which means.
+#[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Keys {
     /// It must prove that it has this secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dhchap_secret: Option<Hidden>,
     /// The controller proves that it has this one, if the host asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dhchap_ctrl_secret: Option<Hidden>,
     /// "sha256", "sha384" or "sha512": the host must speak it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dhchap_hash: Option<String>,
     /// "null", "ffdhe2048" and so on: the host must speak it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dhchap_dhgroup: Option<String>,
 }
 
-/// Text that is not shown.
-#[derive(Deserialize)]
+/// Text that is not shown, but where it is kept.
+#[derive(Deserialize, Serialize, Clone, PartialEq, Eq)]
 pub(crate) struct Hidden(String);
 
 impl fmt::Debug for Hidden {
@@ -35,25 +45,23 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// The hosts of one subsystem, checked.
-#[derive(Debug)]
-pub(crate) struct Admitted {
-    subsystem: String,
-    hosts: Vec<(String, Option<Credentials>)>,
+/// What the hosts of a subsystem must prove, by NQN; without a secret, nothing.
+pub(crate) type Keyring = BTreeMap<String, Keys>;
+
+/// The keyring that `hosts` are. Errors: in words, without the secrets.
+pub(crate) fn keyring(hosts: &[Host]) -> Result<Keyring, String> {
+    let mut keyring = Keyring::new();
+    for Host { nqn, keys } in hosts {
+        credentials(keys).map_err(|why| format!("host {nqn}: {why}"))?;
+        if keyring.insert(nqn.clone(), keys.clone()).is_some() {
+            return Err(format!("host {nqn} is there twice"));
+        }
+    }
+    Ok(keyring)
 }
 
-/// What `hosts` of a subsystem means; `None` when it lists none: then every host may use it.
-pub(crate) fn plan(subsystem: &str, hosts: Vec<Host>) -> Result<Option<Admitted>, Failure> {
-    let planned = hosts.into_iter().map(|host| {
-        let credentials = credentials(&host)
-            .map_err(|why| Failure::misuse(format_args!("host {}: {why}", host.nqn)))?;
-        Ok((host.nqn, credentials))
-    });
-    let hosts = planned.collect::<Result<Vec<_>, Failure>>()?;
-    Ok((!hosts.is_empty()).then(|| Admitted { subsystem: subsystem.to_owned(), hosts }))
-}
-
-fn credentials(host: &Host) -> Result<Option<Credentials>, String> {
+/// `None`: nothing is to be proved. Errors: in words, without the secrets.
+pub(crate) fn credentials(host: &Keys) -> Result<Option<Credentials>, String> {
     let Some(secret) = &host.dhchap_secret else {
         let needs_one = host.dhchap_ctrl_secret.is_some()
             || host.dhchap_hash.is_some()
@@ -85,18 +93,6 @@ fn group(word: &str) -> Result<DhGroup, String> {
         .ok_or(format!("dhchap_dhgroup {word:?}: null, or ffdhe2048, 3072, 4096, 6144, 8192"))
 }
 
-impl Admitted {
-    /// Has the target keep to it.
-    pub(crate) fn apply<F: Fabric>(&self, reactor: &mut Reactor<F>) -> Result<(), Failure> {
-        let names = self.hosts.iter().map(|(nqn, _)| nqn.as_str());
-        reactor.set_hosts(&self.subsystem, HostList::only(names))?;
-        for (nqn, credentials) in &self.hosts {
-            reactor.set_credentials(&self.subsystem, nqn, credentials.clone())?;
-        }
-        Ok(())
-    }
-}
-
 /// What is wrong with a file, without the line that it shows when a secret may stand there.
 pub(crate) fn shown(error: &toml::de::Error) -> String {
     let text = error.to_string();
@@ -109,21 +105,20 @@ mod tests {
 
     const SECRET: &str = "DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
 
-    fn planned(lines: &str) -> Result<Option<Admitted>, Failure> {
+    fn planned(lines: &str) -> Result<Keyring, String> {
         let host = toml::from_str::<Host>(&format!("nqn = \"nqn.x\"\n{lines}"));
-        plan("nqn.s", vec![host.map_err(|why| Failure::misuse(shown(&why)))?])
+        keyring(&[host.map_err(|why| shown(&why))?])
     }
 
     /// Goal: what is written is meant, and a secret that is wrong is told of, but not told.
     #[test]
     fn hosts_are_planned() {
-        assert!(plan("nqn.s", Vec::new()).unwrap().is_none(), "every host");
-        assert!(planned("").unwrap().unwrap().hosts[0].1.is_none());
+        assert_eq!(credentials(&planned("").unwrap()["nqn.x"]).map(|found| found.is_none()), Ok(true));
         let secrets = format!("dhchap_secret = {SECRET:?}\ndhchap_ctrl_secret = {SECRET:?}");
         let words = "\ndhchap_hash = \"hmac(sha384)\"\ndhchap_dhgroup = \"ffdhe3072\"";
-        let admitted = planned(&(secrets.clone() + words)).unwrap().unwrap();
+        let admitted = planned(&(secrets.clone() + words)).unwrap();
         assert!(!format!("{admitted:?}").contains("AAEC"));
-        let credentials = admitted.hosts[0].1.clone().unwrap();
+        let credentials = credentials(&admitted["nqn.x"]).unwrap().unwrap();
         assert_eq!(credentials.hash, Some(HashId::Sha384));
         assert_eq!(credentials.group, Some(DhGroup::Ffdhe3072));
         assert!(credentials.controller.is_some());
@@ -133,8 +128,9 @@ mod tests {
             (format!("{secrets}\ndhchap_hash = \"md5\""), "sha256"),
             (format!("{secrets}\ndhchap_dhgroup = \"modp\""), "ffdhe2048"),
             (secrets.replace('"', ""), "expected"),
+            ("dhchap_key = 1".into(), "dhchap_key"),
         ] {
-            let error = planned(&lines).unwrap_err().to_string();
+            let error = planned(&lines).unwrap_err();
             assert!(error.contains(why) && !error.contains("AwQF"), "{error}");
         }
     }

@@ -17,6 +17,7 @@ mod failure;
 mod hosts;
 mod keys;
 mod limits;
+mod live;
 mod output;
 mod serve;
 mod units;
@@ -33,6 +34,14 @@ fn main() -> ExitCode {
         .init();
     let outcome = match &cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Apply(args) => live::verbs::apply(args),
+        Command::Config(args) => live::verbs::config(args),
+        Command::Subsystem(args) => live::verbs::subsystem(args),
+        Command::Namespace(args) => live::verbs::namespace(args),
+        Command::Listener(args) => live::verbs::listener(args),
+        Command::Host(args) => live::verbs::host(args),
+        Command::Connection(args) => live::verbs::connection(args),
+        Command::Ana(args) => live::verbs::ana(args),
         Command::Discover(args) => admin::discover(args),
         Command::IdCtrl(args) => admin::id_ctrl(args),
         Command::IdNs(args) => admin::id_ns(args),

@@ -2,22 +2,29 @@
 
 use crate::args::{Offer, Poll, Serve, Transport};
 use crate::config::Plan;
+use crate::config::model::Listener;
 use crate::connect;
 use crate::failure::Failure;
+use crate::live::control::{self, Control};
+use crate::live::exports::Served;
+use crate::live::jobs::{self, Jobs};
+use crate::live::socket::{ControlSocket, default_path};
+use crate::live::state::StateFile;
 use dpa::nic::Nic;
 use initiator::udp::AnyLink;
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
 use netstack::link::{HostLink, Link, PcapLink, ShmLink, UdpLink};
 use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
+use rustix::thread::CpuSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufWriter, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor, SpinBudget, TransportKind};
+use target::{Config, Reactor, SpinBudget, TransportKind};
 
 /// Polls this long after the last work, then sleeps. See `initiator::wait::SPIN` for the reason.
 const SPIN: Duration = Duration::from_micros(50);
@@ -29,22 +36,52 @@ const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Opens everything, tells what is exported, and serves.
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
-    let plan = Plan::new(args)?;
+    let mut plan = Plan::new(args)?;
+    // Before any thread starts, and before this one is moved.
+    let controls = Controls {
+        socket: control_socket(args)?,
+        state: args.state.as_deref().map(StateFile::new),
+        cpus: rustix::thread::sched_getaffinity(None)?,
+    };
     connect::pin(plan.cpu)?;
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let tcp = tcp(&plan)?;
-    if plan.transports == [Transport::Tcp] {
+    let tcp = tcp(&mut plan)?;
+    let Some(rdma) = plan.listeners(Transport::Rdma).next().copied() else {
         let tcp = tcp.ok_or_else(|| Failure::new("no transport is left"))?;
-        return run_over(tcp, Config { path_mtu_bytes: None, ..Config::default() }, &plan, &stop);
-    }
-    let (nic, path_mtu_bytes) = nic(&plan)?;
+        let config = Config { path_mtu_bytes: None, ..Config::default() };
+        return run_over(tcp, config, &plan, controls, &stop);
+    };
+    let (nic, path_mtu_bytes) = nic(&plan, rdma.address.ip())?;
     let config = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
     match tcp {
-        Some(tcp) => run_over(Beside::new(nic, tcp)?, config, &plan, &stop),
-        None => run_over(nic, config, &plan, &stop),
+        Some(tcp) => run_over(Beside::new(nic, tcp)?, config, &plan, controls, &stop),
+        None => run_over(nic, config, &plan, controls, &stop),
+    }
+}
+
+/// What live configuration needs.
+struct Controls {
+    socket: Option<ControlSocket>,
+    state: Option<StateFile>,
+    /// Where its thread runs: making a disk must not hold up the one that polls.
+    cpus: CpuSet,
+}
+
+/// The socket asked for, or the usual one, which a target need not have.
+fn control_socket(args: &Serve) -> Result<Option<ControlSocket>, Failure> {
+    if let Some(path) = &args.control {
+        return ControlSocket::bind(path).map(Some);
+    }
+    let Some(path) = default_path() else { return Ok(None) };
+    match ControlSocket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(why) => {
+            tracing::warn!(%why, "no live configuration");
+            Ok(None)
+        }
     }
 }
 
@@ -73,49 +110,77 @@ impl Told for Beside<Nic<AnyLink>> {
     }
 }
 
-fn run_over<F: Told>(
+fn run_over<F: Told + 'static>(
     fabric: F,
     config: Config,
     plan: &Plan,
+    Controls { socket, state, cpus }: Controls,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
     let ways = fabric.ways(plan);
-    let mut reactor = open(fabric, config, plan)?;
-    for (id, (transport, _)) in (1..).zip(&ways) {
-        let address = SocketAddr::new(plan.traddr, plan.trsvcid);
-        reactor.listen(Port { id, transport: *transport, address });
+    let mut served = Served::new(Reactor::new(fabric, config));
+    if let Some(state) = &state {
+        let store = state.reservations();
+        let store = store.map_err(|why| Failure::new(format!("--state, reservations: {why}")))?;
+        // Before there are namespaces: each starts with what was kept for it.
+        served.reactor.set_reservation_store(Box::new(store));
     }
-    announce(plan, &reactor, &ways)?;
-    serve(&mut reactor, plan.poll, stop)?;
+    control::export_all(&mut served, &plan.model).map_err(Failure::new)?;
+    if let Some(state) = &state {
+        keep(state, &control::text(&plan.fixed, &plan.model))?;
+    }
+    let (asker, jobs) = jobs::jobs()?;
+    if let Some(socket) = &socket {
+        let (model, fixed) = (plan.model.clone(), plan.fixed.clone());
+        let mut control = Control { asker, model, fixed, state };
+        socket.answer(cpus, move |request| control.handle(request))?;
+        tracing::info!(path = %socket.path().display(), "control socket");
+    }
+    announce(plan, &served.reactor, &ways)?;
+    serve(&mut served, &jobs, plan.poll, stop)?;
     tracing::info!("stopping");
+    // Who still asks something is told that the target stops.
+    drop(jobs);
+    let mut reactor = served.reactor;
     say_goodbye(&mut reactor)?;
     reactor.report(&mut |name, count| tracing::info!(name, count));
     Ok(())
 }
 
-/// NVMe/TCP, if it is asked for; if nothing is, a port that somebody else has is no reason to fail.
-fn tcp(plan: &Plan) -> Result<Option<TcpFabric>, Failure> {
-    if !plan.transports.is_empty() && !plan.transports.contains(&Transport::Tcp) {
+/// What is exported now is what a restart exports.
+fn keep(state: &StateFile, text: &str) -> Result<(), Failure> {
+    let kept = state.read().and_then(|old| {
+        if old.as_deref() == Some(text) { Ok(()) } else { state.draft(text)?.keep() }
+    });
+    kept.map_err(|why| Failure::new(format!("--state: {why}")))
+}
+
+/// NVMe/TCP, if it is asked for; if nothing is, a port that somebody else has is no reason to fail:
+/// then the plan does without.
+fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
+    let listeners: Vec<SocketAddr> =
+        plan.listeners(Transport::Tcp).map(|listener| listener.address).collect();
+    let Some(first) = listeners.first() else { return Ok(None) };
+    let mut tcp = TcpFabric::new(TcpConfig::controller(first.ip()))?;
+    for address in &listeners {
+        let Err(error) = tcp.open_listener("tcp", *address) else { continue };
+        let (traddr, port) = (address.ip(), address.port());
+        if plan.transports_are_asked {
+            return Err(Failure::new(format!(
+                "cannot listen on {traddr} port {port} (TCP): {error}; is another target there? -s \
+                 PORT takes another, -t rdma does without"
+            )));
+        }
+        tracing::warn!(%error, port, "cannot offer NVMe/TCP");
+        plan.model.listeners.retain(|_, listener| listener.trtype != Transport::Tcp);
         return Ok(None);
     }
-    let mut tcp = TcpFabric::new(TcpConfig::controller(plan.traddr))?;
-    match tcp.try_listen(plan.trsvcid) {
-        Ok(()) => Ok(Some(tcp)),
-        Err(error) if plan.transports.is_empty() => {
-            tracing::warn!(%error, port = plan.trsvcid, "cannot offer NVMe/TCP");
-            Ok(None)
-        }
-        Err(error) => Err(Failure::new(format!(
-            "cannot listen on {} port {} (TCP): {error}; is another target there? -s PORT takes \
-             another, -t rdma does without",
-            plan.traddr, plan.trsvcid
-        ))),
-    }
+    Ok(Some(tcp))
 }
 
 /// The NIC, and the octets of payload of one of its packets.
-fn nic(plan: &Plan) -> Result<(Nic<AnyLink>, u32), Failure> {
-    let addr = SocketAddr::new(plan.traddr, plan.udp_port);
+fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
+    let addr = SocketAddr::new(traddr, plan.udp_port);
     let udp = UdpLink::bind(addr).map_err(|error| {
         Failure::new(format!(
             "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
@@ -128,21 +193,6 @@ fn nic(plan: &Plan) -> Result<(Nic<AnyLink>, u32), Failure> {
     let seed = RandomState::new().hash_one(std::process::id());
     let config = EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() };
     Ok((Nic::new(link, config), path_mtu_bytes))
-}
-
-/// The target, with everything that it is to export.
-fn open<F: Fabric>(fabric: F, config: Config, plan: &Plan) -> Result<Reactor<F>, Failure> {
-    let mut reactor = Reactor::new(fabric, config);
-    for (nqn, namespaces) in &plan.subsystems {
-        reactor.add_subsystem(nqn).map_err(Failure::misuse)?;
-        for planned in namespaces {
-            let disk = storage::open(&planned.spec)
-                .map_err(|error| Failure::new(format!("{}: {error}", planned.uri)))?;
-            reactor.add_namespace(nqn, planned.nsid, &planned.uri, disk)?;
-        }
-    }
-    plan.hosts.iter().try_for_each(|admitted| admitted.apply(&mut reactor))?;
-    Ok(reactor)
 }
 
 /// What hosts come by. Shared memory is a favour: without it, UDP serves all.
@@ -171,35 +221,54 @@ fn announce<F: Fabric>(
     ways: &[(TransportKind, String)],
 ) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    let (addr, port) = (plan.traddr, plan.trsvcid);
-    let first = ways.first().map_or("rdma", |(transport, _)| transport.as_str());
-    for subsystem in reactor.subsystems().iter().filter(|s| !s.is_discovery()) {
+    for subsystem in reactor.subsystems().filter(|s| !s.is_discovery()) {
         let nqn = subsystem.nqn();
         writeln!(out, "subsystem {nqn}")?;
         for ns in subsystem.namespaces() {
             let bytes = u128::from(ns.geometry.block_count) * u128::from(ns.geometry.block_bytes);
             let block = ns.geometry.block_bytes;
             writeln!(out, "  namespace {}: {bytes} octets in blocks of {block}", ns.nsid)?;
-            writeln!(
-                out,
-                "    flexblk bench 'trtype={first} traddr={addr} trsvcid={port} subnqn={nqn} ns={}'",
-                ns.nsid
-            )?;
+            if let Some(Listener { trtype, address }) = plan.model.listeners.values().next() {
+                let (addr, port) = (address.ip(), address.port());
+                writeln!(
+                    out,
+                    "    flexblk bench 'trtype={trtype} traddr={addr} trsvcid={port} \
+                     subnqn={nqn} ns={}'",
+                    ns.nsid
+                )?;
+            }
         }
-        for (transport, _) in ways {
-            let word = transport.as_str();
-            writeln!(out, "  a Linux host: nvme connect -t {word} -a {addr} -s {port} -n {nqn}")?;
+        for Listener { trtype, address } in plan.model.listeners.values() {
+            let (addr, port) = (address.ip(), address.port());
+            writeln!(out, "  a Linux host: nvme connect -t {trtype} -a {addr} -s {port} -n {nqn}")?;
         }
     }
-    writeln!(out, "  all of it: flexblk discover -t {first} -a {addr} -s {port}")?;
-    let ways: Vec<&str> = ways.iter().map(|(_, way)| way.as_str()).collect();
-    writeln!(out, "listening on {addr} service {port} ({})", ways.join("; "))?;
+    let mut told: Vec<SocketAddr> = Vec::new();
+    for Listener { trtype, address } in plan.model.listeners.values() {
+        if told.contains(address) {
+            continue;
+        }
+        told.push(*address);
+        let (addr, port) = (address.ip(), address.port());
+        writeln!(out, "  all of it: flexblk discover -t {trtype} -a {addr} -s {port}")?;
+    }
+    for address in told {
+        let (addr, port) = (address.ip(), address.port());
+        let is_here = |kind: TransportKind| {
+            let mut listeners = plan.model.listeners.values();
+            listeners.any(|it| it.address == address && kind == it.trtype.into())
+        };
+        let ways = ways.iter().filter(|(kind, _)| is_here(*kind)).map(|(_, way)| way.as_str());
+        let ways = ways.collect::<Vec<_>>().join("; ");
+        writeln!(out, "listening on {addr} service {port} ({ways})")?;
+    }
     out.flush()?;
     Ok(())
 }
 
 fn serve<F: Fabric>(
-    reactor: &mut Reactor<F>,
+    served: &mut Served<F>,
+    jobs: &Jobs<Served<F>>,
     poll: Poll,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
@@ -209,13 +278,16 @@ fn serve<F: Fabric>(
     };
     let mut hosts = Hosts::default();
     while !stop.load(Ordering::Relaxed) {
+        // Before the turn, which does what these leave to be done.
+        jobs.run(served);
+        let reactor = &mut served.reactor;
         let now = Instant::now();
         let turn = reactor.turn(now);
         hosts.tell(reactor);
         if budget.handle_turn(now, turn.did_work) {
             let latest = now + SLEEP_MAX;
             let until = turn.next_timeout.map_or(latest, |at| at.min(latest));
-            reactor.wait(now, Some(until))?;
+            reactor.wait_or_bell(now, Some(until), Some(jobs.bell()))?;
         }
     }
     Ok(())

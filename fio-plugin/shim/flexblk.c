@@ -20,7 +20,7 @@
 struct flexblk_eo {
 	void *pad;
 	char *trtype, *adrfam, *traddr, *trsvcid, *subnqn;
-	char *hostaddr, *hostnqn, *mode, *link, *poll;
+	char *hostaddr, *hostnqn, *mode, *link, *hdgst, *ddgst, *poll;
 	unsigned int nsid, nr_io_queues;
 };
 
@@ -42,7 +42,7 @@ struct flexblk_job {
 	OPTION(FIO_OPT_INT, word, fallback, text, .minval = 1, .maxval = most)
 
 static struct fio_option options[] = {
-	TEXT(trtype, "rdma", "Transport: rdma"),
+	TEXT(trtype, "rdma", "Transport: rdma or tcp"),
 	TEXT(adrfam, "ipv4", "Address family: ipv4"),
 	TEXT(traddr, NULL, "Address of the target"),
 	TEXT(trsvcid, "4420", "Port of the target"),
@@ -52,6 +52,8 @@ static struct fio_option options[] = {
 	TEXT(hostnqn, NULL, "NVMe qualified name of this host"),
 	TEXT(mode, NULL, "Wire mode: native or roce (default: native when the target can)"),
 	TEXT(link, NULL, "By which way: auto, udp or shm (default: auto: shared memory when the target is of this machine and offers it)"),
+	TEXT(hdgst, NULL, "Header digests over TCP: on or off (default: off)"),
+	TEXT(ddgst, NULL, "Data digests over TCP: on or off (default: off)"),
 	TEXT(poll, NULL, "How to wait: busy or adaptive (default: adaptive)"),
 	COUNT(nr_io_queues, "1", 128, "I/O queues of each job"),
 	{ .name = NULL },
@@ -74,7 +76,8 @@ static int flexblk_connect(struct thread_data *td, unsigned int depth,
 		.filename = td->o.filename ? td->files[0]->file_name : NULL,
 		.trtype = eo->trtype, .adrfam = eo->adrfam, .traddr = eo->traddr,
 		.trsvcid = eo->trsvcid, .subnqn = eo->subnqn, .hostaddr = eo->hostaddr,
-		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .poll = eo->poll,
+		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .hdgst = eo->hdgst,
+		.ddgst = eo->ddgst, .poll = eo->poll,
 		.nsid = eo->nsid, .nr_io_queues = eo->nr_io_queues, .queue_depth = depth,
 	};
 	char why[512] = "";

@@ -21,11 +21,11 @@ struct flexblk_handle;
  */
 struct flexblk_opts {
 	/*
-	 * SPDK's string ("trtype=rdma traddr=… subnqn=… ns=1") or a URI ("nvme-rdma://…"), or NULL,
-	 * or a name that is neither. What it states wins over the fields below.
+	 * SPDK's string ("trtype=rdma traddr=… subnqn=… ns=1") or a URI ("nvme-rdma://…",
+	 * "nvme-tcp://…"), or NULL, or a name that is neither. What it states wins over the fields below.
 	 */
 	const char *filename;
-	const char *trtype;	/* "rdma" */
+	const char *trtype;	/* "rdma" or "tcp" */
 	const char *adrfam;	/* "ipv4" */
 	const char *traddr;
 	const char *trsvcid;	/* decimal port */
@@ -34,6 +34,8 @@ struct flexblk_opts {
 	const char *hostnqn;
 	const char *mode;	/* "native" or "roce"; NULL: native when the target can */
 	const char *link;	/* "auto", "udp" or "shm"; NULL: auto */
+	const char *hdgst;	/* "on" or "off", over TCP; NULL: off */
+	const char *ddgst;	/* likewise */
 	const char *poll;	/* "busy" or "adaptive"; NULL: adaptive */
 	uint32_t nsid;
 	uint32_t nr_io_queues;	/* of this connection, at least 1 */
@@ -61,7 +63,7 @@ struct flexblk_done {
 };
 
 /* The Rust side states the same sizes. */
-_Static_assert(sizeof(struct flexblk_opts) == 104, "layout of struct flexblk_opts");
+_Static_assert(sizeof(struct flexblk_opts) == 120, "layout of struct flexblk_opts");
 _Static_assert(sizeof(struct flexblk_info) == 16, "layout of struct flexblk_info");
 _Static_assert(sizeof(struct flexblk_done) == 16, "layout of struct flexblk_done");
 

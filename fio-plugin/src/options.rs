@@ -30,6 +30,8 @@ pub(crate) unsafe fn read(opts: &Opts) -> Result<Options, (i32, String)> {
         ("hostnqn", opts.hostnqn),
         ("mode", opts.mode),
         ("link", opts.link),
+        ("hdgst", opts.hdgst),
+        ("ddgst", opts.ddgst),
     ] {
         // SAFETY: as above.
         if let Some(value) = unsafe { text(value) }.map_err(invalid)? {

@@ -9,6 +9,9 @@ use flexblk_wire::nvme::identify::{DescriptorList, IdentifyController, IdentifyN
 use flexblk_wire::nvme::{
     AbortCmd, Cqe, DsmCmd, DsmRange, FeatureCmd, GetLogPageCmd, IdentifyCmd, Rw, Sgl, Sqe,
 };
+use flexblk_wire::nvme_tcp::{
+    CommonHeader, DIGEST_LEN, Framing, HEADER_MAX, Pdu, PduKind, Receiver,
+};
 use flexblk_wire::roce::native::NativePacket;
 use flexblk_wire::roce::{Header, Packet, TrailerBuf};
 
@@ -42,6 +45,33 @@ pub(crate) fn packet(octets: &[u8]) {
             Err(_) => {}
         }
     }
+}
+
+/// A PDU of NVMe/TCP: its lengths add up and are bounded, or it is a fault; what decodes is encoded to
+/// what decodes to the same. The first octet chooses how it is framed.
+pub(crate) fn pdu(octets: &[u8]) {
+    let Some((choice, octets)) = octets.split_first() else { return };
+    let framing = Framing {
+        header_digest: choice & 1 != 0,
+        data_digest: choice & 2 != 0,
+        pda: choice >> 3,
+        data_max: 1 << 20,
+    };
+    let receiver = if choice & 4 != 0 { Receiver::Host } else { Receiver::Controller };
+    for kind in PduKind::ALL {
+        let Some(pdu) = Pdu::decode(*kind, octets) else { continue };
+        let mut again = Vec::new();
+        pdu.encode(&framing, 0, &mut again);
+        assert_eq!(Pdu::decode(*kind, &again), Some(pdu));
+        assert!(!format!("{pdu:?}").is_empty());
+    }
+    let Some(common) = octets.first_chunk() else { return };
+    let common = CommonHeader::decode(common);
+    let Ok(shape) = common.shape(receiver, &framing) else { return };
+    let sum = if shape.data_digest { DIGEST_LEN } else { 0 };
+    let all = shape.header_bytes + shape.pad_bytes + shape.data_bytes as usize + sum;
+    assert_eq!(all, common.plen as usize);
+    assert!(shape.data_bytes <= framing.data_max && shape.header_bytes <= HEADER_MAX + DIGEST_LEN);
 }
 
 /// A MAD: what decodes encodes to the same octets, and every field can be read.

@@ -56,6 +56,8 @@ const LARGE: u32 = 128 << 10;
 /// and timer was used, most of them often.
 const WARM_UP: u32 = 8_000;
 const MEASURED: u32 = 8_000;
+/// A bitmap each for both directions of two queue pairs, and one round more.
+const ROUNDS_MAX: u32 = 5;
 /// For a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -150,13 +152,22 @@ impl<L: Link> World<L> {
         }
     }
 
+    /// The fewest of some rounds: on a busy machine a packet may seem lost, and the first loss of a
+    /// direction makes its bitmap.
     fn allocations(mut self) -> u64 {
         self.every_kind(DEPTH_BEFORE, WARM_UP);
-        let before = COUNT.get();
-        TELL.set(true);
-        self.every_kind(DEPTH, MEASURED);
-        TELL.set(false);
-        COUNT.get() - before
+        let mut fewest = u64::MAX;
+        for _ in 0..ROUNDS_MAX {
+            let before = COUNT.get();
+            TELL.set(true);
+            self.every_kind(DEPTH, MEASURED);
+            TELL.set(false);
+            fewest = fewest.min(COUNT.get() - before);
+            if fewest == 0 {
+                break;
+            }
+        }
+        fewest
     }
 }
 

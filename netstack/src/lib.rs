@@ -15,6 +15,7 @@ pub mod link;
 pub mod nvme_tcp;
 mod place;
 pub mod qp;
+pub mod stream;
 mod table;
 
 pub use endpoint::Endpoint;

@@ -13,7 +13,65 @@ pub struct NamespaceIds {
     pub uuid: [u8; 16],
 }
 
+/// Identifiers that somebody chose for a namespace. The others are derived.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ChosenIds {
+    /// See [`NamespaceIds::eui64`].
+    pub eui64: Option<[u8; 8]>,
+    /// See [`NamespaceIds::nguid`].
+    pub nguid: Option<[u8; 16]>,
+    /// See [`NamespaceIds::uuid`].
+    pub uuid: Option<[u8; 16]>,
+}
+
+impl From<NamespaceIds> for ChosenIds {
+    fn from(ids: NamespaceIds) -> ChosenIds {
+        ChosenIds { eui64: Some(ids.eui64), nguid: Some(ids.nguid), uuid: Some(ids.uuid) }
+    }
+}
+
+/// Two namespaces have one of these in common: hosts refuse the second.
+fn clash(one: &NamespaceIds, other: &NamespaceIds) -> bool {
+    one.eui64 == other.eui64 || one.nguid == other.nguid || one.uuid == other.uuid
+}
+
 impl NamespaceIds {
+    /// Identifiers that none of the namespaces with the identifiers `taken` has: what is chosen, the
+    /// others as [`Self::derive`] makes them or, if these are taken, derived from the namespace's
+    /// place (subsystem, number) too. So they depend on what was exported before, and are the same
+    /// after a restart that exports the same in the same order.
+    ///
+    /// `None`: a chosen one is taken, or is zero, which means that there is none.
+    #[must_use]
+    pub fn unique(
+        seed: u64,
+        uri: &str,
+        (nqn, nsid): (&str, u32),
+        chosen: &ChosenIds,
+        taken: &[NamespaceIds],
+    ) -> Option<NamespaceIds> {
+        let with = |derived: NamespaceIds| NamespaceIds {
+            eui64: chosen.eui64.unwrap_or(derived.eui64),
+            nguid: chosen.nguid.unwrap_or(derived.nguid),
+            uuid: chosen.uuid.unwrap_or(derived.uuid),
+        };
+        let is_bad = |other: &NamespaceIds| {
+            chosen.eui64 == Some(other.eui64)
+                || chosen.nguid == Some(other.nguid)
+                || chosen.uuid == Some(other.uuid)
+        };
+        let none = NamespaceIds { eui64: [0; 8], nguid: [0; 16], uuid: [0; 16] };
+        if is_bad(&none) || taken.iter().any(is_bad) {
+            return None;
+        }
+        let plain = std::iter::once(uri.to_owned());
+        // Each try is as good as random: one of them is free.
+        let placed = (0..=taken.len()).map(|again| format!("{uri}\0{nqn}\0{nsid}\0{again}"));
+        plain
+            .chain(placed)
+            .map(|text| with(NamespaceIds::derive(seed, &text)))
+            .find(|ids| !taken.iter().any(|other| clash(ids, other)))
+    }
     /// The identifiers of the namespace behind `uri` on the appliance that was given `seed`: the
     /// same arguments give the same identifiers, so a host recognises its disk after a restart.
     #[must_use]
@@ -68,5 +126,30 @@ mod tests {
         assert_ne!(ids.uuid, ids.nguid);
         assert_eq!(ids.uuid[6] >> 4, 8, "version");
         assert_eq!(ids.uuid[8] >> 6, 2, "variant");
+    }
+
+    /// Goal: the first of several namespaces of one URI has the identifiers that it would have alone,
+    /// each of the others its own; what is chosen is taken as it is, or refused.
+    #[test]
+    fn identifiers_are_unique() {
+        let mut taken = Vec::new();
+        for nsid in 1..=50 {
+            let place = ("nqn.2026-01.io.flexblk:a", nsid);
+            let ids = NamespaceIds::unique(7, "mem:1", place, &ChosenIds::default(), &taken);
+            assert!(taken.iter().all(|other| !clash(other, &ids.unwrap())));
+            taken.push(ids.unwrap());
+        }
+        assert_eq!(taken[0], NamespaceIds::derive(7, "mem:1"));
+        let unique = |chosen| NamespaceIds::unique(7, "mem:1", ("nqn", 9), &chosen, &taken);
+        let chosen = ChosenIds { uuid: Some([3; 16]), ..ChosenIds::default() };
+        assert_eq!(unique(chosen).unwrap().uuid, [3; 16]);
+        for bad in [
+            ChosenIds { uuid: Some(taken[4].uuid), ..ChosenIds::default() },
+            ChosenIds { nguid: Some(taken[4].nguid), ..ChosenIds::default() },
+            ChosenIds { eui64: Some([0; 8]), ..ChosenIds::default() },
+            taken[0].into(),
+        ] {
+            assert_eq!(unique(bad), None, "{bad:?}");
+        }
     }
 }

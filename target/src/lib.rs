@@ -25,8 +25,8 @@ pub use auth::{Credentials, DhGroup, HashId, Secret};
 pub use config::Config;
 pub use controller::ControllerKind;
 pub use disk::DiskStats;
-pub use identity::NamespaceIds;
-pub use reactor::{ConnectionInfo, Counters, Reactor, SpinBudget, Turn};
+pub use identity::{ChosenIds, NamespaceIds};
+pub use reactor::{ConnectionInfo, Counters, NewNamespace, Reactor, SpinBudget, StagedDisk, Turn};
 pub use reservation::{FileStore, NoStore, ReservationStore, SavedRegistrant, SavedReservations};
 pub use subsystem::{
     DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Protection, Subsystem,

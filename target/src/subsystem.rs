@@ -84,6 +84,7 @@ impl Namespace {
 pub struct Subsystem {
     nqn: String,
     serial: String,
+    model: String,
     namespaces: Vec<Namespace>,
     /// What the weakest disk takes at once. Kept, because every command asks.
     disk_transfer_bytes: u32,
@@ -93,10 +94,12 @@ pub struct Subsystem {
     ana: AnaGroups,
     /// What disks of namespaces did that were removed.
     retired: DiskStats,
+    /// It is no more; what is left of its controllers still looks here.
+    is_removed: bool,
 }
 
-/// Model number that every subsystem reports.
-pub(crate) const MODEL: &str = "FlexBlk";
+/// Model number that subsystems report which have no other.
+const MODEL: &str = "FlexBlk";
 
 /// Why a subsystem or namespace cannot be exported. The configuration's fault.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -128,10 +131,25 @@ pub enum ExportError {
     /// The disk cannot have that size.
     #[error("the disk cannot be resized: {0}")]
     Resize(String),
+    /// Identifiers are used once in the whole target: hosts refuse a second namespace that has one.
+    #[error("an identifier of namespace {0} belongs to another namespace, or is zero")]
+    DuplicateIds(u32),
+    /// What hosts are told of the subsystem is ASCII.
+    #[error("a {what} has 1 to {max} printable ASCII characters")]
+    BadText {
+        /// Which.
+        what: &'static str,
+        /// Characters at most.
+        max: usize,
+    },
     /// No subsystem of that name here.
     #[error("no subsystem {0:?}")]
     NoSuchSubsystem(String),
 }
+
+/// Octets of a serial number and of a model (SN, MN).
+const SERIAL_MAX: usize = 20;
+const MODEL_MAX: usize = 40;
 
 /// Most namespaces of a subsystem, and the largest identifier (`NN`).
 pub(crate) const NSID_MAX: u32 = 1024;
@@ -148,6 +166,7 @@ impl Subsystem {
         Ok(Subsystem {
             nqn: nqn.to_owned(),
             serial: identity::serial(seed, nqn),
+            model: MODEL.to_owned(),
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
             is_discovery: false,
@@ -155,6 +174,7 @@ impl Subsystem {
             keyring: Keyring::default(),
             ana: AnaGroups::default(),
             retired: DiskStats::default(),
+            is_removed: false,
         })
     }
     /// The discovery service as a subsystem.
@@ -162,6 +182,7 @@ impl Subsystem {
         Subsystem {
             nqn: DISCOVERY_NQN.to_owned(),
             serial: identity::serial(seed, DISCOVERY_NQN),
+            model: MODEL.to_owned(),
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
             is_discovery: true,
@@ -169,6 +190,7 @@ impl Subsystem {
             keyring: Keyring::default(),
             ana: AnaGroups::default(),
             retired: DiskStats::default(),
+            is_removed: false,
         }
     }
     /// NVMe qualified name.
@@ -180,6 +202,36 @@ impl Subsystem {
     #[must_use]
     pub fn serial(&self) -> &str {
         &self.serial
+    }
+    /// Model number, 1 to 40 printable octets.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+    /// Gives it another serial number and model, or its own again (`None`).
+    ///
+    /// Errors: more than 20 and 40 octets, none, or not of printable ASCII.
+    pub(crate) fn set_identity(
+        &mut self,
+        seed: u64,
+        serial: Option<&str>,
+        model: Option<&str>,
+    ) -> Result<(), ExportError> {
+        check_text("serial number", serial, SERIAL_MAX)?;
+        check_text("model", model, MODEL_MAX)?;
+        self.serial = serial.map_or_else(|| identity::serial(seed, &self.nqn), str::to_owned);
+        self.model = model.unwrap_or(MODEL).to_owned();
+        Ok(())
+    }
+    /// Takes it away: no name leads to it any more, and nobody may use it.
+    pub(crate) fn set_removed(&mut self) {
+        self.nqn.clear();
+        self.hosts = HostList::Only(std::collections::BTreeSet::new());
+        self.is_removed = true;
+    }
+    /// It was taken away.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed
     }
     /// The discovery service.
     #[must_use]
@@ -203,11 +255,7 @@ impl Subsystem {
     /// Adds a namespace. Errors: identifier taken or out of range, or a geometry that NVMe hosts
     /// cannot use.
     pub(crate) fn add(&mut self, namespace: Namespace) -> Result<(), ExportError> {
-        let geometry = namespace.geometry;
-        let blocks = matches!(geometry.block_bytes, 512 | 4096) && geometry.block_count > 0;
-        if !blocks || geometry.max_transfer_bytes < geometry.block_bytes {
-            return Err(ExportError::BadGeometry(geometry));
-        }
+        check_geometry(namespace.geometry)?;
         let nsid = namespace.nsid;
         let at = self.namespaces.binary_search_by_key(&nsid, |namespace| namespace.nsid);
         match at {
@@ -286,6 +334,23 @@ impl Subsystem {
         let disks = self.namespaces.iter().map(|namespace| namespace.geometry.max_transfer_bytes);
         self.disk_transfer_bytes = disks.min().unwrap_or(u32::MAX);
     }
+}
+
+/// Errors: a geometry that NVMe hosts cannot use.
+pub(crate) fn check_geometry(geometry: Geometry) -> Result<(), ExportError> {
+    let blocks = matches!(geometry.block_bytes, 512 | 4096) && geometry.block_count > 0;
+    if !blocks || geometry.max_transfer_bytes < geometry.block_bytes {
+        return Err(ExportError::BadGeometry(geometry));
+    }
+    Ok(())
+}
+
+fn check_text(what: &'static str, text: Option<&str>, max: usize) -> Result<(), ExportError> {
+    let is_good = |text: &str| {
+        let printable = text.bytes().all(|octet| (b' '..=b'~').contains(&octet));
+        (1..=max).contains(&text.len()) && printable
+    };
+    if text.is_none_or(is_good) { Ok(()) } else { Err(ExportError::BadText { what, max }) }
 }
 
 /// Where hosts reach the subsystems: one address and service.

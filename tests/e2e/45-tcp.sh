@@ -58,7 +58,7 @@ for nsid in 1 2; do
     grep -q 'err= 0' "$SCRATCH/fio.log" || fail "fio, namespace $nsid: $(cat "$SCRATCH/fio.log")"
 done
 fio --name=mixed --ioengine="external:$FLEXBLK_FIO" --thread=1 --trtype=tcp --traddr=$addr --subnqn=$nqn --nsid=1 \
-    --rw=randtrimwrite --bs=4k --iodepth=1024 --fsync=64 --io_size=64m > "$SCRATCH/fio.log" 2>&1 ||
+    --hdgst=on --ddgst=on --rw=randtrimwrite --bs=4k --iodepth=1024 --fsync=64 --io_size=64m > "$SCRATCH/fio.log" 2>&1 ||
     fail "trim, sync, threads: $(cat "$SCRATCH/fio.log")"
 
 # Nonsense, silence and hosts that are killed, while another goes on.
@@ -86,14 +86,20 @@ faults=$(sed 's/\x1b\[[0-9;]*m//g' "$SCRATCH/serve.log" | sed -n 's/.*"tcp.fault
 [ "$faults" = 2 ] || fail "$faults peers broke the protocol"
 
 # The target is killed under load and comes back.
-serve -t tcp -a $addr -n $nqn "file:$SCRATCH/disk.img"
+FLEXBLK_LOG=info serve -t tcp -a $addr -n $nqn "file:$SCRATCH/disk.img"
 bench back "$tcp" --rw randrw --time 6 --iodepth 16 &
 load=$!
 timeout 60 fio --name=job --ioengine="external:$FLEXBLK_FIO" --trtype=tcp --traddr=$addr --subnqn=$nqn --rw=randrw --bs=4k \
     --iodepth=16 --time_based --runtime=6 > "$SCRATCH/fio.log" 2>&1 &
 fio=$!
 helper_pids=($load $fio)
-sleep 1.5
+tries=0
+until [ "$(told connections)" = 4 ]; do
+    tries=$((tries + 1))
+    [ $tries -lt 200 ] || fail "the hosts did not come: $(told connections) connections"
+    sleep 0.05
+done
+sleep 0.5
 stop_server KILL
 sleep 1
 serve -t tcp -a $addr -n $nqn "file:$SCRATCH/disk.img"

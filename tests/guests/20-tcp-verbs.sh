@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # timeout: 180
-# Every read-only verb of nvme-cli against a target over NVMe/TCP: none ends with an error, and the kernel sees none.
+# Every read-only verb of nvme-cli 2.3 against a target over NVMe/TCP: none ends with an error. (Not show-regs: it fails
+# against Linux' own target, too.)
 source "$FLEXBLK_ROOT/tests/guests/lib/guest.bash"
 
 port=44220
@@ -35,7 +36,6 @@ verb fid-support-effects-log $ctrl
 verb supported-log-pages $ctrl
 verb changed-ns-list-log $ctrl
 verb ana-log $ctrl
-verb show-regs $ctrl
 verb get-property $ctrl --offset=0x0
 verb get-property $ctrl --offset=0x8
 verb get-property $ctrl --offset=0x14
@@ -45,8 +45,8 @@ for feature in 0x02 0x04 0x05 0x06 0x07 0x0a 0x0b 0x0f 0x16; do
         nvme get-feature $ctrl -f $feature -s $select > /tmp/feature 2>&1 || echo "feature $feature, select $select: $(cat /tmp/feature)"
     done
 done
-verb resv-report $ns -e -d 1 -n 1
-verb flush $ns -n 1
+verb resv-report $ns -e -d 1
+verb flush $ns
 verb read $ns -s 0 -c 0 -z 4096 -d /tmp/block
 verb verify $ns -s 0 -c 7
 nvme disconnect -n $nqn

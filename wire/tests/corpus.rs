@@ -38,3 +38,9 @@ fn cm() {
 fn capsules() {
     replay("capsule", checks::capsule);
 }
+
+/// Goal: likewise for PDUs of NVMe/TCP.
+#[test]
+fn pdus() {
+    replay("pdu", checks::pdu);
+}

@@ -2,14 +2,14 @@
 
 use super::connection::{Connection, no_connection};
 use super::memory::Table;
-use super::readiness::Readiness;
 use super::sending::MESSAGE_BYTES_MAX;
-use super::{Counts, Shared, Stop, socket};
+use super::{Counts, Shared, Stop};
 use memory::{Access, Mr, Region, RegistryFull};
 use netstack::fabric::{
     ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work,
     WorkOp,
 };
+use netstack::stream::{self, Readiness};
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -96,7 +96,7 @@ impl Fabric for TcpFabric {
     fn listen(&mut self, port: u16) {
         let local = SocketAddr::new(self.local, port);
         let number = self.listeners.len() as u64;
-        let opened = socket::listener(local).and_then(|socket| {
+        let opened = stream::listener(local).and_then(|socket| {
             self.readiness.watch(&socket, LISTENER | number, false)?;
             Ok(socket)
         });
@@ -107,7 +107,7 @@ impl Fabric for TcpFabric {
     }
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         let (qp, deadline) = (self.next_handle(), now + HANDSHAKE);
-        match socket::connecting(self.local, to) {
+        match stream::connecting(self.local, to) {
             Ok(stream) => {
                 self.add(Connection::connecting(qp, stream, to, deadline, params), true);
             }

@@ -17,10 +17,8 @@ mod connection;
 mod fabric;
 mod frame;
 mod memory;
-mod readiness;
 mod receiving;
 mod sending;
-mod socket;
 mod turn;
 
 pub use fabric::TcpFabric;

@@ -2,9 +2,9 @@
 
 use super::connection::{Connection, Stage};
 use super::fabric::{HANDSHAKE, LISTENER, TcpFabric};
-use super::readiness::Ready;
 use super::{Shared, Stop};
 use netstack::fabric::{FabricEvent, QpHandle};
+use netstack::stream::Ready;
 use std::io;
 use std::time::Instant;
 
@@ -50,7 +50,8 @@ impl TcpFabric {
         self.must_look.set(false);
         self.shared.counts.rx_syscalls += 1;
         // It fails for reasons of this code only; then there is nothing to see.
-        let told: Vec<Ready> = self.readiness.look().map(Iterator::collect).unwrap_or_default();
+        let mut told: Vec<Ready> = Vec::new();
+        let _ = self.readiness.look(&mut told);
         self.shared.counts.rx_empty_syscalls += u64::from(told.is_empty());
         for ready in told {
             let number = usize::try_from(ready.name & !LISTENER).unwrap_or(usize::MAX);

@@ -6,8 +6,10 @@ use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Stage};
 use netstack::endpoint::ConnEvent;
 use netstack::fabric::{
     ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle, Work, WorkOp,
+    no_transport,
 };
 use netstack::link::Link;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 use verbs::{PostError, QpNum, RecvWr, SendOp, SendWr, Wc, WcOpcode, WcStatus, WrFlags};
@@ -51,6 +53,23 @@ impl<L: Link, O: Offload> Fabric for Nic<L, O> {
     }
     fn listen(&mut self, port: u16) {
         self.endpoint.listen(port);
+    }
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        let local = self.link.caps().local.ip();
+        if trtype != "rdma" {
+            return Err(no_transport(trtype));
+        }
+        if address.ip() != local {
+            let why =
+                format!("RDMA is served at {local} alone: give all its listeners that traddr");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        self.endpoint.listen(address.port());
+        Ok(())
+    }
+    fn close_listener(&mut self, _trtype: &str, address: SocketAddr) -> io::Result<()> {
+        self.endpoint.unlisten(address.port());
+        Ok(())
     }
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         QpHandle(self.endpoint.connect(now, to, params).get())

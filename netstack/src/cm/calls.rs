@@ -11,6 +11,9 @@ impl Cm {
     pub(crate) fn listen(&mut self, port: u16) {
         self.listeners.insert(port);
     }
+    pub(crate) fn unlisten(&mut self, port: u16) {
+        self.listeners.remove(&port);
+    }
 
     /// Sends a REQ. `to` is the address and the service's port; packets go to `peer`. `None` when
     /// there is no room for a connection.

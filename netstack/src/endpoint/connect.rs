@@ -21,6 +21,10 @@ impl Endpoint {
     pub fn listen(&mut self, port: u16) {
         self.cm.listen(port);
     }
+    /// Lets no more peers connect to it. Connections that were made stay.
+    pub fn unlisten(&mut self, port: u16) {
+        self.cm.unlisten(port);
+    }
 
     /// Starts connecting to a service. Receives may be posted at once. The outcome is
     /// `Established`, `Rejected` or `Disconnected`; also when this endpoint is full: then

@@ -8,7 +8,8 @@
 pub mod loopback;
 
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Sge};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use verbs::{Remote, Rkey, SgeList, WcStatus};
 
@@ -209,6 +210,13 @@ pub struct FabricLimits {
     pub read_depth_max: u8,
 }
 
+/// What a fabric says of a transport that it does not have.
+#[must_use]
+pub fn no_transport(trtype: &str) -> io::Error {
+    let why = format!("transport {trtype:?} is not served: start the target with -t {trtype}");
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
 /// A transport for NVMe over Fabrics, owned by one polling thread.
 pub trait Fabric {
     /// Bounds.
@@ -251,6 +259,27 @@ pub trait Fabric {
     fn settle_landed(&mut self) {}
     /// Accept connect requests for a port (NVMe's service id; 4420).
     fn listen(&mut self, port: u16);
+    /// Accepts connect requests at `address` by the transport `trtype` ("rdma", "tcp"), while in use
+    /// too. Asking twice is no error.
+    ///
+    /// Errors: the address cannot be had; `Unsupported`: not by this fabric, in words.
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        if trtype != self.limits().name {
+            return Err(no_transport(trtype));
+        }
+        self.listen(address.port());
+        Ok(())
+    }
+    /// Accepts no more connect requests there. Connections that were made stay.
+    ///
+    /// Errors: `Unsupported` by this fabric.
+    fn close_listener(&mut self, trtype: &str, _address: SocketAddr) -> io::Result<()> {
+        Err(no_transport(trtype))
+    }
+    /// The transport of a connection, and this side's address where that is known.
+    fn path_of(&self, _qp: QpHandle) -> (&'static str, Option<IpAddr>) {
+        (self.limits().name, None)
+    }
     /// Starts connecting; the outcome is `Established`, `Rejected` or `Disconnected`.
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle;
     /// Accepts a `ConnectRequest`. Outcome: `Established` (once the peer is ready) or `Disconnected`.

@@ -6,8 +6,9 @@ use crate::fabric::{
 };
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
@@ -91,6 +92,21 @@ impl<F: Fabric> Fabric for Beside<F> {
         self.fabric.listen(port);
         self.tcp.listen(port);
     }
+    fn path_of(&self, qp: QpHandle) -> (&'static str, Option<IpAddr>) {
+        if TcpFabric::is_own(qp) { self.tcp.path_of(qp) } else { self.fabric.path_of(qp) }
+    }
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        match trtype {
+            "tcp" => self.tcp.open_listener(trtype, address),
+            _ => self.fabric.open_listener(trtype, address),
+        }
+    }
+    fn close_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        match trtype {
+            "tcp" => self.tcp.close_listener(trtype, address),
+            _ => self.fabric.close_listener(trtype, address),
+        }
+    }
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         self.fabric.connect(now, to, params)
     }
@@ -147,7 +163,10 @@ impl<F: Fabric> Fabric for Beside<F> {
         self.fabric.activity().wrapping_add(self.tcp.activity())
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
-        self.fabric.counters(report);
-        self.tcp.counters(report);
+        let mut sums = BTreeMap::<_, u64>::new();
+        let mut add = |name, count| *sums.entry(name).or_default() += count;
+        self.fabric.counters(&mut add);
+        self.tcp.counters(&mut add);
+        sums.into_iter().for_each(|(name, count)| report(name, count));
     }
 }

@@ -4,19 +4,19 @@ use super::connection::{Connection, Tools, no_connection};
 use super::hash::NumberHash;
 use super::held::{Buffer, Held};
 use super::machine::{Machine, NotPosted, REASON_INVALID_SERVICE, Stage};
-use super::readiness::Readiness;
-use super::{Counts, Shared, Stop, TcpConfig, socket};
+use super::{Counts, Shared, Stop, TcpConfig};
 use crate::fabric::{
     ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle,
-    Work,
+    Work, no_transport,
 };
 use crate::link::sys::StreamArrays;
+use crate::stream::{self, Readiness, Ready};
 use memory::{Access, DmaBuf, Mr, Region, Registry, RegistryFull};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,9 @@ const LINGERERS_MAX: usize = 1024;
 
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
-    pub(super) port: u16,
+    pub(super) local: SocketAddr,
+    /// What it is called where descriptors are watched.
+    pub(super) number: u32,
     /// Somebody waits there.
     pub(super) is_ready: bool,
 }
@@ -58,6 +60,8 @@ pub struct TcpFabric {
     /// Sockets of connections that are over, until their peers have closed them too: closed earlier,
     /// with octets in it that nobody reads, a socket takes back what it sent last.
     pub(super) lingerers: Vec<(TcpStream, Instant)>,
+    /// Kept for its memory.
+    pub(super) told: Vec<Ready>,
     pub(super) turn: u64,
     /// The next turn looks at all.
     pub(super) must_look: Cell<bool>,
@@ -88,6 +92,7 @@ impl TcpFabric {
             handshakes: Vec::new(),
             over: Vec::new(),
             lingerers: Vec::new(),
+            told: Vec::new(),
             turn: 0,
             must_look: Cell::new(true),
         })
@@ -113,9 +118,14 @@ impl TcpFabric {
         qp.0 >= FIRST_HANDLE
     }
     pub(super) fn take_handle(&mut self) -> QpHandle {
-        let handle = self.next_handle;
-        self.next_handle = handle.checked_add(1).expect("fewer than 2^31 connections ever");
-        QpHandle(handle)
+        loop {
+            let handle = self.next_handle;
+            // Peers connect as often as they like. After 2^31 times nobody remembers the first.
+            self.next_handle = handle.checked_add(1).unwrap_or(FIRST_HANDLE);
+            if !self.connections.contains_key(&handle) {
+                return QpHandle(handle);
+            }
+        }
     }
 
     /// What `with` does to a connection, and its lists kept right. `None`: it is gone.
@@ -214,10 +224,23 @@ impl Fabric for TcpFabric {
             tracing::error!(%local, %error, "cannot listen");
         }
     }
+    fn path_of(&self, qp: QpHandle) -> (&'static str, Option<IpAddr>) {
+        let connection = self.connections.get(&qp.0);
+        let local = connection.and_then(|connection| connection.stream.local_addr().ok());
+        (self.limits().name, local.map(|local| local.ip()))
+    }
+    fn open_listener(&mut self, trtype: &str, address: SocketAddr) -> io::Result<()> {
+        if trtype == "tcp" { self.try_listen_at(address) } else { Err(no_transport(trtype)) }
+    }
+    fn close_listener(&mut self, _trtype: &str, address: SocketAddr) -> io::Result<()> {
+        // Closed, the socket is watched no more.
+        self.listeners.retain(|listener| listener.local != address);
+        Ok(())
+    }
     fn connect(&mut self, now: Instant, to: SocketAddr, params: ConnectParams) -> QpHandle {
         let qp = self.take_handle();
         let deadline = now + self.shared.config.handshake;
-        match socket::connecting(self.shared.config.local, to) {
+        match stream::connecting(self.shared.config.local, to) {
             Ok(stream) => {
                 let machine = Machine::host(qp, to, &params, &self.shared);
                 self.add(Connection::new(machine, stream, deadline));
@@ -315,15 +338,15 @@ impl Fabric for TcpFabric {
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let counts = &self.shared.counts;
-        report("tcp.tx_syscalls", counts.tx_syscalls);
-        report("tcp.rx_syscalls", counts.rx_syscalls);
-        report("tcp.rx_empty_syscalls", counts.rx_empty_syscalls);
-        report("tcp.tx_bytes", counts.tx_bytes);
-        report("tcp.rx_bytes", counts.rx_bytes);
+        report("link.tx_syscalls", counts.tx_syscalls);
+        report("link.rx_syscalls", counts.rx_syscalls);
+        report("link.rx_empty_syscalls", counts.rx_empty_syscalls);
+        report("link.tx_bytes", counts.tx_bytes);
+        report("link.rx_bytes", counts.rx_bytes);
         report("tcp.tx_pdus", counts.tx_pdus);
         report("tcp.rx_pdus", counts.rx_pdus);
-        report("tcp.tx_copied_bytes", 0);
-        report("tcp.placed_bytes", counts.placed_bytes);
+        report("link.tx_copied_bytes", 0);
+        report("dpa.placed_bytes", counts.placed_bytes);
         report("tcp.direct_bytes", counts.direct_bytes);
         report("tcp.faults", counts.faults);
     }

@@ -33,8 +33,6 @@ mod held;
 mod machine;
 mod outbox;
 mod place;
-mod readiness;
-mod socket;
 mod turn;
 
 #[cfg(test)]

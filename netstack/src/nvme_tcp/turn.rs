@@ -1,11 +1,11 @@
 //! A turn of the fabric: which connections are looked at, and what becomes of them.
 
+use super::Stop;
 use super::connection::Connection;
 use super::fabric::{LISTENER, Listener, TcpFabric};
 use super::machine::{Machine, Stage};
-use super::readiness::Ready;
-use super::{Stop, socket};
 use crate::fabric::QpHandle;
+use crate::stream::{self, Ready};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -28,13 +28,18 @@ impl TcpFabric {
     ///
     /// Errors: the address cannot be had.
     pub fn try_listen(&mut self, port: u16) -> io::Result<()> {
-        if self.listeners.iter().any(|listener| listener.port == port) {
+        self.try_listen_at(SocketAddr::new(self.shared.config.local, port))
+    }
+    /// The same at any address of this machine.
+    pub(super) fn try_listen_at(&mut self, local: SocketAddr) -> io::Result<()> {
+        if self.listeners.iter().any(|listener| listener.local == local) {
             return Ok(());
         }
-        let socket = socket::listener(SocketAddr::new(self.shared.config.local, port))?;
-        let number = self.listeners.len() as u64;
-        self.readiness.watch(&socket, LISTENER | number, false)?;
-        self.listeners.push(Listener { socket, port, is_ready: false });
+        let socket = stream::listener(local)?;
+        let is_free = |number: &u32| self.listeners.iter().all(|other| other.number != *number);
+        let number = (0..u32::MAX).find(is_free).unwrap_or(u32::MAX);
+        self.readiness.watch(&socket, LISTENER | u64::from(number), false)?;
+        self.listeners.push(Listener { socket, local, number, is_ready: false });
         Ok(())
     }
 
@@ -43,16 +48,18 @@ impl TcpFabric {
         self.must_look.set(false);
         self.shared.counts.rx_syscalls += 1;
         // It fails for reasons of this code only; then there is nothing to see.
-        let told: Vec<Ready> = self.readiness.look().map(Iterator::collect).unwrap_or_default();
+        let mut told = std::mem::take(&mut self.told);
+        let _ = self.readiness.look(&mut told);
         self.shared.counts.rx_empty_syscalls += u64::from(told.is_empty());
-        for ready in told {
+        for ready in told.drain(..) {
             let number = u32::try_from(ready.name & !LISTENER).unwrap_or(u32::MAX);
             if ready.name & LISTENER == 0 {
                 self.heard(QpHandle(number), ready);
-            } else if let Some(listener) = self.listeners.get_mut(number as usize) {
+            } else if let Some(listener) = self.listeners.iter_mut().find(|l| l.number == number) {
                 listener.is_ready = true;
             }
         }
+        self.told = told;
         for number in 0..self.listeners.len() {
             if self.listeners[number].is_ready {
                 self.accept_all(number, now);
@@ -87,7 +94,7 @@ impl TcpFabric {
             let listener = &mut self.listeners[number];
             match listener.socket.accept() {
                 Ok((stream, from)) => {
-                    let port = listener.port;
+                    let port = listener.local.port();
                     let machine = Machine::controller(self.take_handle(), from, port);
                     let deadline = now + self.shared.config.handshake;
                     self.add(Connection::new(machine, stream, deadline));

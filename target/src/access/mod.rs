@@ -15,7 +15,7 @@ pub use hosts::HostList;
 pub(crate) use hosts::Keyring;
 
 use crate::fault::{Fault, field};
-use crate::subsystem::{NSID_MAX, Subsystem};
+use crate::subsystem::{NSID_MAX, Namespace, Subsystem};
 use wire::nvme::Status;
 use wire::nvme::log::AnaState;
 
@@ -132,15 +132,16 @@ impl Gates {
         for namespace in subsystem.namespaces() {
             debug_assert!(namespace.nsid <= NSID_MAX, "checked when it was added");
             gates.resize(namespace.nsid as usize, Gate::SHUT);
-            let state = subsystem.ana().state(namespace.ana_group, viewer.port);
-            let open = Gate::in_state(state).denied(namespace.reservations.denied(viewer.host_id));
-            gates.push(match namespace.hosts.admits(viewer.host_nqn) {
-                false => Gate::SHUT,
-                true if namespace.is_write_protected() => open.protected(),
-                true => open,
-            });
+            gates.push(gate_of(subsystem, namespace, viewer));
         }
         Gates(gates)
+    }
+    /// The same for namespace `nsid` alone, which did not come or go.
+    pub(crate) fn refresh(&mut self, subsystem: &Subsystem, nsid: u32, viewer: Viewer<'_>) {
+        let place = self.0.get_mut(nsid as usize);
+        if let (Some(namespace), Some(gate)) = (subsystem.namespace(nsid), place) {
+            *gate = gate_of(subsystem, namespace, viewer);
+        }
     }
     /// The gate of namespace `nsid`, shut for those that do not exist.
     #[inline]
@@ -153,6 +154,15 @@ impl Gates {
         let changed = |nsid: &u32| self.get(*nsid).is_attached() != before.get(*nsid).is_attached();
         (0..end).filter(changed).collect()
     }
+}
+
+fn gate_of(subsystem: &Subsystem, namespace: &Namespace, viewer: Viewer<'_>) -> Gate {
+    if !namespace.hosts.admits(viewer.host_nqn) {
+        return Gate::SHUT;
+    }
+    let state = subsystem.ana().state(namespace.ana_group, viewer.port);
+    let open = Gate::in_state(state).denied(namespace.reservations.denied(viewer.host_id));
+    if namespace.is_write_protected() { open.protected() } else { open }
 }
 
 #[cfg(test)]

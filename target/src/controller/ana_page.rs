@@ -3,15 +3,22 @@
 //! Source: NVMe Base 2.1, "Asymmetric Namespace Access (Log Page Identifier 0Ch)".
 
 use super::{Controller, World};
+use crate::access::ANA_GROUPS_MAX;
+use crate::subsystem::NSID_MAX;
 use wire::nvme::log::{AnaGroup, AnaGroupHeader, AnaHeader, write_ana_log};
 use wire::nvme::{AsyncEvent, GetLogPageCmd, Nsid};
 
 /// Seconds after which a host need not wait for a change any longer (ANATT).
 pub(super) const TRANSITION_S: u8 = 10;
-/// All five states are reported; a namespace may change its group; groups are numbered (ANACAP).
-pub(super) const CAPABILITIES: u8 = 0x1f | 1 << 7;
+/// All five states are reported; a namespace may change its group while it is in use (ANACAP).
+pub(super) const CAPABILITIES: u8 = 0x1f;
 /// Log specific parameter: groups without their namespaces.
 const GROUPS_ONLY: u32 = 1;
+
+/// Octets of the page with as many groups and namespaces as NANAGRPID and MNAN promise.
+const PAGE_BYTES_MAX: usize = AnaHeader::LEN
+    + ANA_GROUPS_MAX as usize * AnaGroupHeader::LEN
+    + NSID_MAX as usize * size_of::<u32>();
 
 impl Controller {
     /// Every group, as this controller reaches it.
@@ -39,6 +46,8 @@ impl Controller {
         let mut page = vec![0; len];
         let written = write_ana_log(&mut page, ana.change_count(), &groups);
         debug_assert_eq!(written, Some(len), "the length was computed for it");
+        // Hosts read as much as there could be, in pieces: nvme-cli 2.3 from offset 4,096 on, too.
+        page.resize(PAGE_BYTES_MAX, 0);
         page
     }
     fn members(&self, group: u32, world: &World<'_>) -> Vec<Nsid> {

@@ -9,7 +9,7 @@ use super::registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX, VERSION};
 use super::{Controller, ControllerKind, World, ana_page};
 use crate::access::ANA_GROUPS_MAX;
 use crate::fault::{Fault, field};
-use crate::subsystem::{MODEL, NSID_MAX};
+use crate::subsystem::NSID_MAX;
 use wire::fabrics::Nqn;
 use wire::nvme::identify::{Cns, ControllerList, IDENTIFY_LEN, IdentifyController, ascii_field};
 use wire::nvme::{ControllerId, IdentifyCmd, Sqe};
@@ -113,7 +113,7 @@ impl Controller {
         let mut data = IdentifyController::zeroed();
         let io = self.kind == ControllerKind::Io;
         data.set_sn(ascii_field(world.subsystem.serial()))
-            .set_mn(ascii_field(MODEL))
+            .set_mn(ascii_field(world.subsystem.model()))
             .set_fr(revision())
             .set_mdts(mdts(world.max_transfer_bytes))
             .set_cntlid(ControllerId(self.cntlid))

@@ -192,9 +192,19 @@ impl Controller {
     /// Something changed in `subsystem`, its own: looks at every namespace again, and returns those
     /// that came or went.
     pub(crate) fn refresh_gates(&mut self, subsystem: &Subsystem) -> Vec<u32> {
-        let viewer = Viewer { host_nqn: &self.host_nqn, host_id: self.host_id, port: self.port };
-        let before = std::mem::replace(&mut self.gates, Gates::of(subsystem, viewer));
+        let viewer = self.viewer();
+        let now = Gates::of(subsystem, viewer);
+        let before = std::mem::replace(&mut self.gates, now);
         self.gates.attachment_changes(&before)
+    }
+
+    /// Something changed of namespace `nsid` of `subsystem`, which did not come or go.
+    pub(crate) fn refresh_gate(&mut self, subsystem: &Subsystem, nsid: u32) {
+        let Controller { host_nqn, host_id, port, gates, .. } = self;
+        gates.refresh(subsystem, nsid, Viewer { host_nqn, host_id: *host_id, port: *port });
+    }
+    fn viewer(&self) -> Viewer<'_> {
+        Viewer { host_nqn: &self.host_nqn, host_id: self.host_id, port: self.port }
     }
 
     /// Takes a connection as queue `qid`. Errors: no such queue, or taken.
@@ -218,6 +228,14 @@ impl Controller {
     /// Its connections, the admin queue first.
     pub(crate) fn queues(&self) -> impl Iterator<Item = u32> + '_ {
         self.queues.iter().flatten().copied()
+    }
+    /// It is one of namespaces, not of the discovery log.
+    pub(crate) fn has_io_queues(&self) -> bool {
+        self.kind == ControllerKind::Io
+    }
+    /// The connection of queue `qid`.
+    pub(crate) fn queue(&self, qid: u16) -> Option<u32> {
+        self.queues.get(usize::from(qid)).copied().flatten()
     }
     /// Its admin queue.
     pub(crate) fn admin_queue(&self) -> Option<u32> {

@@ -99,6 +99,29 @@ pub(crate) enum IoKind {
 }
 
 impl IoKind {
+    /// It goes to the disk as it is: nothing has to be fetched for the target itself.
+    #[inline]
+    pub(crate) const fn is_plain(self) -> bool {
+        match self {
+            IoKind::Read
+            | IoKind::Write
+            | IoKind::Compare
+            | IoKind::Flush
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Nothing => true,
+            IoKind::Deallocate { .. }
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite
+            | IoKind::Reserve(_)
+            | IoKind::Report => false,
+        }
+    }
+    /// The disk is asked more than once for it, in ways of its own.
+    pub(crate) const fn has_steps(self) -> bool {
+        matches!(self, IoKind::Copy { .. } | IoKind::FusedWrite)
+    }
     /// What the namespace must allow.
     pub(crate) const fn needs(self) -> Needs {
         match self {

@@ -30,6 +30,7 @@ pub(crate) fn check_flags(sqe: &Sqe) -> Result<(), Fault> {
     }
     check_pointers(sqe)
 }
+#[inline]
 fn check_pointers(sqe: &Sqe) -> Result<(), Fault> {
     if sqe.psdt() == 1 { Ok(()) } else { Err(Fault::invalid_field(field::FLAGS)) }
 }
@@ -50,21 +51,41 @@ pub(crate) fn plan(
     let data = map(&sqe.sgl(), Direction::of_opcode(sqe.opcode()), limits.capsule_bytes)?;
     let io = Io { kind, disk: namespace.disk, nsid: sqe.nsid().0, data, ..Io::default() };
     match kind {
-        IoKind::Nothing | IoKind::Flush => Ok(io),
-        IoKind::Deallocate { ranges } => plan_list(io, u32::from(ranges) * DSM_RANGE_BYTES),
-        IoKind::Reserve(change) => plan_list(io, change.data_bytes()),
-        IoKind::Report => Ok(io),
-        IoKind::Copy { ranges } => {
-            let range = BlockRange { start: CopyCmd::decode(sqe).destination.0, count: 0 };
-            plan_list(Io { range, ..io }, u32::from(ranges) * COPY_RANGE_BYTES)
-        }
-        IoKind::FusedCompare | IoKind::FusedWrite => unreachable!("made from this plan"),
         IoKind::Read | IoKind::Write | IoKind::Compare => {
             plan_data(with_range(io, sqe, namespace)?, namespace, limits)
         }
         IoKind::WriteZeroes { .. } | IoKind::Verify => with_range(io, sqe, namespace),
+        IoKind::Nothing
+        | IoKind::Flush
+        | IoKind::Deallocate { .. }
+        | IoKind::Reserve(_)
+        | IoKind::Report
+        | IoKind::Copy { .. }
+        | IoKind::FusedCompare
+        | IoKind::FusedWrite => plan_without_blocks(io, sqe),
     }
     .map(|io| with_durability(io, sqe, limits))
+}
+
+/// Commands whose dwords name no range of blocks.
+#[cold]
+fn plan_without_blocks(io: Io, sqe: &Sqe) -> Result<Io, Fault> {
+    match io.kind {
+        IoKind::Deallocate { ranges } => plan_list(io, u32::from(ranges) * DSM_RANGE_BYTES),
+        IoKind::Reserve(change) => plan_list(io, change.data_bytes()),
+        IoKind::Copy { ranges } => {
+            let range = BlockRange { start: CopyCmd::decode(sqe).destination.0, count: 0 };
+            plan_list(Io { range, ..io }, u32::from(ranges) * COPY_RANGE_BYTES)
+        }
+        IoKind::Nothing | IoKind::Flush | IoKind::Report => Ok(io),
+        IoKind::FusedCompare
+        | IoKind::FusedWrite
+        | IoKind::Read
+        | IoKind::Write
+        | IoKind::Compare
+        | IoKind::WriteZeroes { .. }
+        | IoKind::Verify => unreachable!("{:?} is planned with its blocks", io.kind),
+    }
 }
 
 fn kind_of(sqe: &Sqe) -> Result<IoKind, Fault> {
@@ -123,6 +144,7 @@ pub(crate) fn check_range(range: BlockRange, namespace: &Namespace) -> Result<Bl
 }
 
 /// The host describes exactly as much memory as the blocks have octets.
+#[inline]
 fn plan_data(io: Io, namespace: &Namespace, limits: Limits) -> Result<Io, Fault> {
     let bytes = io.range.count * namespace.geometry.block_bytes;
     if bytes > limits.max_transfer_bytes {

@@ -105,25 +105,11 @@ impl Queue {
         let status = done.status;
         let finished = DiskDone::Finished { io, cid, status };
         let was_preparing = matches!(command.stage, Stage::Preparing);
-        if self.state != QueueState::Open {
-            if let Some(buffer) = done.buffer {
-                release(Buffer::Disk(io.disk, buffer), out);
-            }
-            self.abandon(slot, out);
-            return finished;
-        }
-        if was_preparing && self.command(slot).is_preempted {
-            let buffer = done.buffer.map(|buffer| Buffer::Disk(io.disk, buffer));
-            self.end_preempted(slot, buffer, out);
-            return finished;
+        let is_ended = command.is_preempted && was_preparing;
+        if self.state != QueueState::Open || is_ended || io.kind.has_steps() {
+            return self.handle_other_done(slot, done, was_preparing, finished, out);
         }
         match (io.kind, of_disk(status), done.buffer) {
-            (IoKind::Copy { .. }, _, buffer) => {
-                self.handle_copy_done(slot, Done { buffer, ..done }, out)
-            }
-            (IoKind::FusedWrite, _, buffer) => {
-                self.handle_fused_done(slot, Done { buffer, ..done }, was_preparing, out)
-            }
             (_, Some(fault), buffer) => {
                 self.finish(slot, Some(fault), buffer, out);
                 finished
@@ -144,6 +130,37 @@ impl Queue {
                 self.finish(slot, None, buffer, out);
                 finished
             }
+        }
+    }
+
+    /// What most answers are not: for a connection that ends, a command that is to end, or one of
+    /// several steps.
+    #[cold]
+    fn handle_other_done(
+        &mut self,
+        slot: u16,
+        done: Done,
+        was_preparing: bool,
+        finished: DiskDone,
+        out: &mut Actions,
+    ) -> DiskDone {
+        let (disk, kind) = (self.command(slot).io.disk, self.command(slot).io.kind);
+        if self.state != QueueState::Open {
+            if let Some(buffer) = done.buffer {
+                release(Buffer::Disk(disk, buffer), out);
+            }
+            self.abandon(slot, out);
+            return finished;
+        }
+        let is_copy = matches!(kind, IoKind::Copy { .. });
+        if self.command(slot).is_preempted && was_preparing && !is_copy {
+            let buffer = done.buffer.map(|buffer| Buffer::Disk(disk, buffer));
+            self.end_preempted(slot, buffer, out);
+            finished
+        } else if is_copy {
+            self.handle_copy_done(slot, done, out)
+        } else {
+            self.handle_fused_done(slot, done, was_preparing, out)
         }
     }
 

@@ -10,11 +10,11 @@
 
 mod command;
 mod copy;
+mod ending;
 mod flow;
 mod fused;
 mod inflight;
 mod memory;
-mod preempt;
 mod proof;
 mod token;
 
@@ -81,8 +81,8 @@ pub(crate) struct Queue {
     pub(crate) qid: u16,
     /// Host's address.
     pub(crate) from: SocketAddr,
-    /// UDP or TCP port that the host connected to.
-    pub(crate) local_port: u16,
+    /// Port of the discovery log by which the host came; 0: unknown.
+    pub(crate) port_id: u16,
     /// Controller, once connected.
     pub(crate) attachment: Option<Attachment>,
     /// Without an attachment by then, it ends.
@@ -142,7 +142,7 @@ impl Queue {
             qp,
             qid,
             from,
-            local_port: 0,
+            port_id: 0,
             attachment: None,
             connect_by: None,
             proof: None,
@@ -266,7 +266,9 @@ impl Queue {
             inflight.abandon();
         }
         command.capsule = None;
-        command.extra = None;
+        if command.extra.is_some() {
+            command.extra = None;
+        }
         match std::mem::take(&mut command.stage) {
             Stage::ReadQueued(buffer)
             | Stage::Fetching(buffer)

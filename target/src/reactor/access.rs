@@ -5,7 +5,7 @@
 use super::Reactor;
 use crate::access::HostList;
 use crate::fault::Fault;
-use crate::subsystem::ExportError;
+use crate::subsystem::{ExportError, Port};
 use netstack::fabric::{Fabric, QpHandle};
 use wire::fabrics::{ConnectData, ConnectFault};
 use wire::nvme::Status;
@@ -57,19 +57,27 @@ impl<F: Fabric> Reactor<F> {
         let fault = Fault::connect(ConnectFault::HOST_NQN);
         Err(Fault { status: Status::CONNECT_INVALID_HOST.do_not_retry(), ..fault })
     }
-    /// A connection came in through UDP or TCP port `port`.
-    pub(super) fn note_local_port(&mut self, qp: QpHandle, port: u16) {
+    /// A connection came in through UDP or TCP port `port`: finds the port of the discovery log.
+    pub(super) fn note_port(&mut self, qp: QpHandle, port: u16) {
+        let (trtype, local) = self.fabric.path_of(qp);
+        let candidates = || self.ports.iter().filter(|it| it.address.port() == port);
+        let is_it = |it: &&Port| {
+            let (transport, ip) = (it.transport.as_str(), it.address.ip());
+            let is_here = local.is_none_or(|local| local == ip || ip.is_unspecified());
+            transport == trtype && is_here
+        };
+        let found = candidates().find(is_it).or_else(|| candidates().next());
+        let id = found.map_or(0, |port| port.id);
         if let Some(queue) = self.by_qp.get(&qp).and_then(|at| self.queues.get_mut(*at)) {
-            queue.local_port = port;
+            queue.port_id = id;
         }
     }
     /// A Connect was executed on connection `index`: a new controller learns what it may do.
     pub(super) fn note_connected(&mut self, index: u32) {
         let queue = &self.queues[index];
         let Some(at) = queue.attachment.filter(|_| queue.qid == 0) else { return };
-        let port = self.ports.iter().find(|port| port.address.port() == queue.local_port);
         let controller = &mut self.controllers[at.controller];
-        controller.set_port(port.map_or(0, |port| port.id));
+        controller.set_port(queue.port_id);
         controller.refresh_gates(&self.subsystems[at.subsystem]);
     }
 
@@ -84,10 +92,18 @@ impl<F: Fabric> Reactor<F> {
         }
         self.deliver_events();
     }
+    /// What namespace `nsid` allows changed, and nothing else. A host can bring this about as often
+    /// as it likes: the work does not grow with the namespaces.
+    pub(super) fn refresh_namespace(&mut self, at: usize, nsid: u32) {
+        let Reactor { controllers, subsystems, .. } = self;
+        for (_, controller) in controllers.iter_mut().filter(|(_, c)| c.subsystem == at) {
+            controller.refresh_gate(&subsystems[at], nsid);
+        }
+    }
     /// Attributes of namespace `nsid` changed: tells every host that sees it, except that of
     /// controller `except`, which did it.
     pub(super) fn tell_namespace_changed(&mut self, at: usize, nsid: u32, except: Option<u32>) {
-        self.refresh_access(at);
+        self.refresh_namespace(at, nsid);
         for (index, controller) in self.controllers.iter_mut() {
             let sees = controller.subsystem == at && controller.gates().get(nsid).is_attached();
             if sees && Some(index) != except {

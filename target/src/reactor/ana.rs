@@ -51,6 +51,6 @@ impl<F: Fabric> Reactor<F> {
     }
 }
 
-fn check_group(group: u32) -> Result<(), ExportError> {
+pub(super) fn check_group(group: u32) -> Result<(), ExportError> {
     if (1..=ANA_GROUPS_MAX).contains(&group) { Ok(()) } else { Err(ExportError::BadGroup(group)) }
 }

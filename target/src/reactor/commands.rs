@@ -59,8 +59,10 @@ impl<F: Fabric> Reactor<F> {
                 let subsystem = &self.subsystems[at.subsystem];
                 let ready = controller.check_ready();
                 let io = ready.and_then(|()| io::plan(&sqe, subsystem, controller.gates(), limits));
+                if sqe.fuse() != 0 {
+                    return self.accept_fused(index, slot, &sqe, io);
+                }
                 match io {
-                    planned if sqe.fuse() != 0 => self.accept_fused(index, slot, &sqe, planned),
                     Ok(io) => self.start_io(index, slot, &sqe, io),
                     Err(fault) => self.fail(index, slot, &sqe, fault),
                 }
@@ -74,26 +76,20 @@ impl<F: Fabric> Reactor<F> {
         self.subsystems[subsystem].max_transfer_bytes(self.config.max_transfer_bytes)
     }
 
+    #[inline]
     fn start_io(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
-        match io.kind {
-            IoKind::Deallocate { .. }
-            | IoKind::Copy { .. }
-            | IoKind::FusedCompare
-            | IoKind::FusedWrite
-            | IoKind::Reserve(_) => {
-                self.start_with_list(index, slot, sqe, io);
-            }
-            IoKind::Report => self.report_reservations(index, slot, sqe, io),
-            IoKind::Read
-            | IoKind::Write
-            | IoKind::Compare
-            | IoKind::Flush
-            | IoKind::WriteZeroes { .. }
-            | IoKind::Verify
-            | IoKind::Nothing => {
-                let disk = &self.disks[io.disk.0 as usize];
-                self.queues[index].start_io(slot, io, disk, &mut self.actions);
-            }
+        if !io.kind.is_plain() {
+            return self.start_other(index, slot, sqe, io);
+        }
+        let disk = &self.disks[io.disk.0 as usize];
+        self.queues[index].start_io(slot, io, disk, &mut self.actions);
+    }
+    #[cold]
+    fn start_other(&mut self, index: u32, slot: u16, sqe: &Sqe, io: Io) {
+        if io.kind == IoKind::Report {
+            self.report_reservations(index, slot, sqe, io);
+        } else {
+            self.start_with_list(index, slot, sqe, io);
         }
     }
     /// A command whose data is for the target itself: out of the capsule, or over the network.

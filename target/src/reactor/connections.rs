@@ -127,8 +127,11 @@ impl<F: Fabric> Reactor<F> {
     pub(super) fn handle_event(&mut self, now: Instant, event: FabricEvent) {
         match event {
             FabricEvent::ConnectRequest { qp, from, port, private, read_depth } => {
+                // It may get the place of one that just died: what that one still wanted to post
+                // must not reach it.
+                self.run_actions(now);
                 self.handle_connect_request(now, qp, from, &private, read_depth);
-                self.note_local_port(qp, port);
+                self.note_port(qp, port);
             }
             FabricEvent::Recv { qp, token, len, .. } => {
                 self.handle_receive(now, qp, token, len);

@@ -10,7 +10,7 @@ use crate::queue::{Answer, Buffer, ControlBuffer, Stage};
 use memory::{Access, Region};
 use netstack::fabric::Fabric;
 use std::time::Instant;
-use wire::nvme::{AdminOpcode, FabricsType, Sqe, Status};
+use wire::nvme::{AbortCmd, AdminOpcode, FabricsType, QueueId, Sqe, Status};
 
 /// How to go on with a command that was just accepted.
 enum Start {
@@ -96,6 +96,10 @@ impl<F: Fabric> Reactor<F> {
         }
         if is_authentication(sqe) {
             return self.authenticate(now, index, slot, sqe, data);
+        }
+        if names_io_command(sqe) {
+            let outcome = self.abort_io(at, sqe);
+            return self.answer(index, slot, sqe, outcome);
         }
         if names_namespace_feature(sqe) {
             if let Some(outcome) = self.set_namespace_feature(index, slot, at, sqe) {
@@ -216,6 +220,11 @@ impl<F: Fabric> Reactor<F> {
         queue.close_after(slot);
         Ok(0)
     }
+}
+
+/// An Abort of a command of an I/O queue.
+fn names_io_command(sqe: &Sqe) -> bool {
+    sqe.admin_opcode() == Some(AdminOpcode::Abort) && AbortCmd::decode(sqe).queue != QueueId::ADMIN
 }
 
 /// Before Connect nothing but Connect is served, afterwards everything but.

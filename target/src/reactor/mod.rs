@@ -25,6 +25,7 @@ mod sleep;
 
 pub use connections::ConnectionInfo;
 pub use counters::Counters;
+pub use exports::{NewNamespace, StagedDisk};
 pub use sleep::SpinBudget;
 
 use crate::action::Actions;

@@ -186,16 +186,20 @@ impl<F: Fabric> Reactor<F> {
         self.subsystems[at].note_retired(stats);
     }
     fn try_retire(&mut self, disk: DiskIndex, at: usize) -> bool {
-        let place = &mut self.backends[disk.0 as usize];
+        let place = &self.backends[disk.0 as usize];
         let is_used = self.queues.iter().any(|(_, queue)| queue.uses_disk(disk));
         if is_used || !place.is_idle() {
             return false;
         }
-        let old = std::mem::replace(place, Disk::gone());
+        self.keep_counts(disk, at);
+        self.drop_disk(disk);
+        true
+    }
+    /// Drops a disk that nobody uses; its place is free.
+    pub(super) fn drop_disk(&mut self, disk: DiskIndex) {
+        let old = std::mem::replace(&mut self.backends[disk.0 as usize], Disk::gone());
         old.regions.iter().for_each(|mr| self.fabric.deregister(mr));
         self.disks[disk.0 as usize].keys.clear();
-        self.keep_counts(disk, at);
         self.free_disks.push(disk);
-        true
     }
 }

@@ -1,4 +1,4 @@
-//! Preempt and abort: the commands of a host that lost its registration end before the Acquire that
+//! Abort, and preempt and abort: the commands of a host that lost its registration end before the Acquire that
 //! took it is answered, so that nothing of that host reaches the blocks afterwards.
 //!
 //! What only waits is ended at once with Command Aborted due to Preempt and Abort; what waits for a
@@ -6,10 +6,11 @@
 //! Source: NVMe Base 2.1, "Reservations" (preempting a reservation or registration).
 
 use super::Reactor;
+use crate::fault::Fault;
 use crate::queue::{Attachment, Inflight, QueueState, Stage};
 use crate::reservation::HostId;
 use netstack::fabric::{Fabric, QpHandle};
-use wire::nvme::Sqe;
+use wire::nvme::{AbortCmd, Sqe};
 
 /// An Acquire that waits for commands to end.
 #[derive(Debug)]
@@ -18,8 +19,16 @@ pub(super) struct Preempt {
     queue: u32,
     qp: QpHandle,
     sqe: Sqe,
-    /// Queue and slot of each command that is waited for.
-    victims: Vec<(u32, u16)>,
+    victims: Vec<Victim>,
+}
+
+/// A command that is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Victim {
+    queue: u32,
+    /// Places of queues are used again: this tells whether it is still the same.
+    qp: QpHandle,
+    slot: u16,
 }
 
 impl Drop for Preempt {
@@ -48,7 +57,9 @@ impl<F: Fabric> Reactor<F> {
             }
             for place in controller.queues() {
                 let Some(queue) = self.queues.get_mut(place) else { continue };
-                queue.abort_namespace(nsid, &mut victims, &mut self.actions);
+                let qp = queue.qp;
+                let slots = queue.abort_namespace(nsid, &mut self.actions);
+                victims.extend(slots.into_iter().map(|slot| Victim { queue: place, qp, slot }));
             }
         }
         if victims.is_empty() {
@@ -62,6 +73,18 @@ impl<F: Fabric> Reactor<F> {
         let qp = queue.qp;
         self.preempts.push(Preempt { request, queue: index, qp, sqe: *sqe, victims });
     }
+    /// Abort of a command of an I/O queue. Returns dword 0: bit 0 says that it runs on.
+    pub(super) fn abort_io(&mut self, at: Attachment, sqe: &Sqe) -> Result<u64, Fault> {
+        let controller = &self.controllers[at.controller];
+        controller.check_ready()?;
+        if !controller.has_io_queues() {
+            return Err(Fault::invalid_opcode());
+        }
+        let AbortCmd { queue, cid } = AbortCmd::decode(sqe);
+        let queue = controller.queue(queue.0).and_then(|index| self.queues.get_mut(index));
+        let aborted = queue.is_some_and(|queue| queue.abort(cid.0, &mut self.actions));
+        Ok(u64::from(!aborted))
+    }
     /// Acquires that wait.
     #[cfg(test)]
     pub(crate) fn preempts_waiting(&self) -> usize {
@@ -72,8 +95,9 @@ impl<F: Fabric> Reactor<F> {
         let mut preempts = std::mem::take(&mut self.preempts);
         preempts.retain_mut(|preempt| {
             let queues = &mut self.queues;
-            preempt.victims.retain(|(queue, slot)| {
-                queues.get_mut(*queue).is_some_and(|queue| queue.command(*slot).is_being_ended())
+            preempt.victims.retain(|victim| {
+                let queue = queues.get_mut(victim.queue).filter(|queue| queue.qp == victim.qp);
+                queue.is_some_and(|queue| queue.command(victim.slot).is_being_ended())
             });
             !preempt.victims.is_empty() || !self.answer_preempt(preempt)
         });

@@ -4,7 +4,7 @@
 
 use super::Reactor;
 use crate::fault::{Fault, field};
-use crate::io::{DataPointer, Io};
+use crate::io::Io;
 use crate::queue::Attachment;
 use crate::reservation::{Change, HostId, Outcome, ReservationStore, Reservations, report};
 use crate::subsystem::{ExportError, Namespace};
@@ -109,7 +109,7 @@ impl<F: Fabric> Reactor<F> {
             }
         }
         namespace.reservations = next;
-        self.refresh_access(subsystem);
+        self.refresh_namespace(subsystem, nsid);
         Ok(outcome)
     }
 
@@ -135,7 +135,7 @@ impl<F: Fabric> Reactor<F> {
         if bytes > u64::from(self.max_transfer_bytes(at.subsystem)) {
             return Err(Fault::invalid_field(field::CDW10));
         }
-        if !matches!(io.data, DataPointer::Keyed { .. }) || u64::from(io.data.bytes()) != bytes {
+        if u64::from(io.data.bytes()) != bytes {
             return Err(Fault::data_length());
         }
         let peers = self.controllers.iter().map(|(_, controller)| controller);

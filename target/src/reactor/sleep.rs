@@ -4,6 +4,7 @@ use super::Reactor;
 use netstack::fabric::Fabric;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 /// How long a thread goes on polling after the last work before it sleeps: a wake costs tens of
@@ -43,15 +44,24 @@ impl<F: Fabric> Reactor<F> {
     ///
     /// Errors: what `poll` says, except an interruption, which only ends the sleep.
     pub fn wait(&mut self, now: Instant, until: Option<Instant>) -> io::Result<()> {
+        self.wait_or_bell(now, until, None)
+    }
+    /// The same, and the sleep ends too when `bell` is readable.
+    pub fn wait_or_bell(
+        &mut self,
+        now: Instant,
+        until: Option<Instant>,
+        bell: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
         let Some(fabric) = self.fabric.fd() else { return Ok(()) };
         if !self.fabric.may_sleep() {
             return Ok(());
         }
         self.counters.sleeps += 1;
         let busy = self.backends.iter().filter(|disk| !disk.is_idle());
-        let fds = busy.filter_map(|disk| disk.backend.fd()).chain([fabric]);
+        let disks = busy.filter_map(|disk| disk.backend.fd());
         let helper = self.helper.fd().filter(|_| self.jobs_outstanding > 0);
-        let fds: Vec<_> = fds.chain(helper).collect();
+        let fds: Vec<_> = disks.chain([fabric]).chain(bell).chain(helper).collect();
         let mut fds: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
         let timeout = until.map(|until| timespec(until.saturating_duration_since(now)));
         match poll(&mut fds, timeout.as_ref()) {

@@ -51,7 +51,8 @@ pub trait ReservationStore {
     fn load(&mut self, uuid: [u8; 16]) -> io::Result<Option<SavedReservations>>;
     /// Keeps `state`, or forgets (`None`). Returns once it would survive a power loss.
     ///
-    /// Errors: it was not kept, and what was kept before still is. The host's command fails.
+    /// Errors: it may not have been kept. The host's command fails, and the namespace stays as it is
+    /// until the next change.
     fn save(&mut self, uuid: [u8; 16], state: Option<&SavedReservations>) -> io::Result<()>;
 }
 

@@ -3,7 +3,7 @@
 use super::host::Host;
 use super::identify::identify;
 use super::{NQN, World};
-use crate::{AnaState, HostList, Port};
+use crate::{AnaState, HostList, Port, TransportKind};
 use wire::fabrics::{ConnectFault, DiscoveryHeader};
 use wire::nvme::identify::{Cns, ControllerList, IdentifyController, IdentifyNamespace};
 use wire::nvme::identify::{IndependentNamespace, NamespaceList};
@@ -101,7 +101,7 @@ fn namespaces_are_hidden_per_host() {
 
 fn two_ports(world: &mut World) -> (Host, Host) {
     let address = "127.0.0.1:4421".parse().unwrap();
-    world.reactor.listen(Port { id: 2, transport: crate::TransportKind::Rdma, address });
+    world.reactor.listen(Port { id: 2, transport: TransportKind::Rdma, address });
     let a = world.connected(1, 4);
     let mut b = world.host();
     b.to = address;
@@ -131,6 +131,25 @@ fn ana(host: &mut Host, world: &mut World, lsp: u32) -> (u64, Vec<(u32, u8, Vec<
         rest = tail;
     }
     (header.change_count(), groups)
+}
+
+/// Goal: a host that reads as much of the ANA log as there could be, in pieces, finds zeroes behind
+/// what there is. (nvme-cli 2.3 does, and was refused at the second piece.)
+#[test]
+fn the_ana_log_is_as_long_as_it_could_be() {
+    let mut world = World::new();
+    let mut host = world.connected(1, 4);
+    for (offset, expected) in [(4096, true), (8192, true), (8212, false)] {
+        let dwords = ZeroBased::<u32>::from_count(4).unwrap();
+        let lid = LogId::Ana.octet();
+        let command = GetLogPageCmd { lid, dwords, offset, ..GetLogPageCmd::default() };
+        let sqe = host.with_answer(command.command(Cid(0), Nsid(0)), 16);
+        let is_success = host.execute(&mut world, 0, sqe, &[]).status().is_success();
+        assert_eq!(is_success, expected, "from {offset}");
+        if is_success {
+            assert_eq!(host.read_data(0, 16), [0; 16]);
+        }
+    }
 }
 
 /// Goal: states set live at one port change what commands through that port get, and nothing at the

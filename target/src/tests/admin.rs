@@ -213,6 +213,43 @@ fn abort_ends_event_requests_only() {
     assert_eq!((of(aborting).status(), of(aborting).dw0()), (Status::SUCCESS, 0));
 }
 
+/// Goal: Abort ends a command of an I/O queue that only waits, whatever for, and says of others that
+/// they run on; each is answered once.
+#[test]
+fn abort_ends_what_waits() {
+    let mut world = World::empty(crate::Config::default());
+    let probe = super::probe::Probe::new(64);
+    let state = std::rc::Rc::clone(&probe.state);
+    world.add(1, Box::new(probe));
+    let mut host = world.connected(1, 32);
+    let mut half = host.rw(IoOpcode::Compare, 0, 1, 0);
+    half.set_fuse(1);
+    let waits = host.submit(1, half, &[]);
+    host.run(&mut world);
+    state.held.set(true);
+    let sqe = host.rw(IoOpcode::Read, 0, 1, 0);
+    let second = {
+        let mut write = host.rw(IoOpcode::Write, 0, 1, 0);
+        write.set_fuse(2);
+        write
+    };
+    let abort = |queue, cid| AbortCmd { queue: QueueId(queue), cid: Cid(cid) }.command(Cid(0));
+    for (queue, cid, runs_on) in [(1, 999, 1), (7, waits, 1), (1, waits, 0), (1, waits, 1)] {
+        assert_eq!(outcome(&mut host, &mut world, abort(queue, cid)), Ok(runs_on), "{queue} {cid}");
+    }
+    let reads = host.submit(1, sqe, &[]);
+    world.settle_held();
+    assert_eq!(outcome(&mut host, &mut world, abort(1, reads)), Ok(1), "at the disk");
+    state.held.set(false);
+    host.submit(1, second, &[]);
+    host.run(&mut world);
+    let done: Vec<_> = host.queues[1].completions.drain(..).map(|cqe| cqe.status()).collect();
+    assert_eq!(done.len(), 3);
+    assert!(done[0].is(Status::ABORT_REQUESTED));
+    assert_eq!(done.iter().filter(|status| status.is_success()).count(), 1);
+    assert!(done.iter().any(|status| status.is(Status::ABORTED_MISSING_FUSED)));
+}
+
 /// Goal: a volatile cache can be switched off where there is one.
 #[test]
 fn write_cache_can_be_switched_off() {

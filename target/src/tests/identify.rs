@@ -1,5 +1,5 @@
-use super::World;
 use super::host::Host;
+use super::{NQN, World};
 use std::fmt::Write;
 use wire::nvme::identify::{Cns, DescriptorList, NamespaceDescriptor, NamespaceList};
 use wire::nvme::{Cid, IdentifyCmd, Nsid, Status};
@@ -58,7 +58,7 @@ fn lists_and_bad_identifiers() {
         assert_eq!(list.iter().map(|nsid| nsid.0).collect::<Vec<_>>(), expected);
     }
     let octets = identify(h, w, Cns::NamespaceDescriptors.octet(), 2).unwrap();
-    let ids = w.reactor.subsystems()[1].namespace(2).unwrap().ids;
+    let ids = w.reactor.subsystem(NQN).unwrap().namespace(2).unwrap().ids;
     let list = DescriptorList::decode(&octets).unwrap();
     assert!(list.iter().any(|descriptor| descriptor == NamespaceDescriptor::Uuid(ids.uuid)));
     let missing = identify(h, w, Cns::Namespace.octet(), 7).unwrap();

@@ -71,6 +71,9 @@ impl Backend for Probe {
         self.state.buffers_out.set(self.state.buffers_out.get() - 1);
         self.disk.release(buffer);
     }
+    fn resize(&mut self, block_count: u64) -> std::io::Result<()> {
+        self.disk.resize(block_count)
+    }
     fn in_flight(&self) -> usize {
         self.disk.in_flight()
     }

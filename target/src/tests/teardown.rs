@@ -98,6 +98,25 @@ fn one_queue_can_come_back() {
     assert!(!host.queues[0].disconnected && !host.queues[2].disconnected);
 }
 
+/// Goal: a connection that takes the place of one that died in the same turn gets nothing of what
+/// the dead one still had to post: neither answers nor receives.
+#[test]
+fn a_new_connection_inherits_nothing() {
+    for commands in 0..8 {
+        let (mut world, state) = probed();
+        let mut dead = world.connected(2, 16);
+        submit_mix(&mut dead, 1, commands);
+        submit_mix(&mut dead, 2, commands);
+        for queue in &dead.queues {
+            dead.fabric.cut(queue.qp);
+        }
+        let mut host = world.connected(2, 8);
+        let sqe = host.rw(IoOpcode::Write, 0, 8, 0);
+        assert!(host.execute(&mut world, 1, sqe, &[]).status().is_success(), "{commands}");
+        assert_eq!((state.buffers_out.get(), world.reactor.controller_count()), (0, 1));
+    }
+}
+
 /// Goal: a target that stops tells its hosts, nothing is left of them, and a host that connects
 /// again at once is not let in to be forgotten.
 #[test]

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::reservation::{ReportCmd, ReservationCmd};
 use super::*;
 
 fn sqe() -> impl Strategy<Value = Sqe> {
@@ -27,6 +28,13 @@ proptest! {
         prop_assert_eq!(IdentifyCmd::decode(&identify.command(cid, nsid)), identify);
         let log = GetLogPageCmd::decode(&sqe);
         prop_assert_eq!(GetLogPageCmd::decode(&log.command(cid, nsid)), log);
+        let copy = CopyCmd::decode(&sqe);
+        prop_assert_eq!(CopyCmd::decode(&copy.command(cid, nsid)), copy);
+        let reserve = ReservationCmd::decode(&sqe);
+        let again = reserve.command(IoOpcode::ReservationAcquire, cid, nsid);
+        prop_assert_eq!(ReservationCmd::decode(&again), reserve);
+        let report = ReportCmd::decode(&sqe);
+        prop_assert_eq!(ReportCmd::decode(&report.command(cid, nsid)), report);
         let abort = AbortCmd::decode(&sqe);
         prop_assert_eq!(AbortCmd::decode(&abort.command(cid)), abort);
         prop_assert_eq!(FeatureCmd::decode(&sqe).value, sqe.cdw11());

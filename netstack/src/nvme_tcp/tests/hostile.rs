@@ -42,10 +42,8 @@ fn told(end: &mut End, octets: &[u8], kind: PduKind) -> PduFault {
         }
     };
     let said = TermReq { status: u16::from(fault.status.octet()), information: fault.information };
-    let expected = match kind {
-        PduKind::C2hTermReq => Pdu::C2hTermReq(said),
-        _ => Pdu::H2cTermReq(said),
-    };
+    let is_ours = kind == PduKind::C2hTermReq;
+    let expected = if is_ours { Pdu::C2hTermReq(said) } else { Pdu::H2cTermReq(said) };
     assert_eq!(Pdu::decode(kind, last), Some(expected));
     assert_eq!(&last[..1], [kind.octet()]);
     let repeated = last.len() - 24;

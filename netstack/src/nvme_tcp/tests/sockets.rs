@@ -2,16 +2,16 @@
 
 use super::world::{config, params};
 use crate::fabric::{
-    ConnectParams, DisconnectReason, Fabric, FabricEvent, Gather, QpHandle, Work, WorkOp,
+    ConnectParams, DisconnectReason, Fabric, FabricEvent, Gather, Landed, QpHandle, Work, WorkOp,
 };
 use crate::nvme_tcp::{TcpConfig, TcpFabric};
-use memory::{Access, Mr, Region, Sge};
+use memory::{Access, DmaBuf, Mr, Region, Sge};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use wire::cm::{NvmeRejStatus, NvmeRejectPrivate, NvmeRequestPrivate};
 use wire::fabrics::{ConnectCmd, ConnectFault};
-use wire::nvme::{Cid, Cqe, QueueId, Sqe, Status, ZeroBased};
+use wire::nvme::{Cid, Cqe, Nsid, QueueId, Sgl, Sqe, Status, ZeroBased};
 use wire::nvme_tcp::{CommonHeader, Framing, IcReq, Pdu, PduKind, TermReq, field};
 
 /// Turns of both sides that a step may take.
@@ -45,9 +45,8 @@ impl End {
         self.fabric.post(qp, work).unwrap();
     }
     fn requests(&self) -> Vec<QpHandle> {
-        let request = |event: &FabricEvent| match event {
-            FabricEvent::ConnectRequest { qp, .. } => Some(*qp),
-            _ => None,
+        let request = |event: &FabricEvent| {
+            if let FabricEvent::ConnectRequest { qp, .. } = event { Some(*qp) } else { None }
         };
         self.events.iter().filter_map(request).collect()
     }
@@ -102,6 +101,45 @@ fn accept(target: &mut End, qp: QpHandle) {
     target.fabric.accept(target.now, qp, params);
 }
 
+/// Goal: listeners come and go at several addresses while connections are made; a connection knows
+/// the address that it came to, and outlives its listener.
+#[test]
+fn listeners_come_and_go() {
+    let (mut target, first) = target(90);
+    let second = SocketAddr::from((local(91), 4420));
+    for _ in 0..2 {
+        target.fabric.open_listener("tcp", second).unwrap();
+    }
+    let refused = target.fabric.open_listener("rdma", second).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::Unsupported);
+    let mut host = host();
+    let all = [(1, first), (2, second)].map(|(qid, to)| (qid, dial(&mut host, to, qid)));
+    let established = |end: &End, all: &[QpHandle]| {
+        let is_it = |event: &FabricEvent, it: &QpHandle| matches!(event, FabricEvent::Established { qp, .. } if qp == it);
+        all.iter().all(|it| end.events.iter().any(|event| is_it(event, it)))
+    };
+    run(&mut [&mut target, &mut host], |ends| established(ends[1], &all.map(|(_, qp)| qp)));
+    all.iter().for_each(|(qid, qp)| send_connect(&mut host, *qp, *qid, 15));
+    run(&mut [&mut target, &mut host], |ends| ends[0].requests().len() == 2);
+    let mut paths: Vec<_> = target.requests().iter().map(|qp| target.fabric.path_of(*qp)).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, [("tcp", Some(first.ip())), ("tcp", Some(second.ip()))]);
+
+    target.fabric.close_listener("tcp", second).unwrap();
+    let late = dial(&mut host, second, 3);
+    run(&mut [&mut target, &mut host], |ends| {
+        let mut events = ends[1].events.iter();
+        events.any(|event| matches!(event, FabricEvent::Rejected { qp, .. } if *qp == late))
+    });
+    let again = dial(&mut host, first, 4);
+    run(&mut [&mut target, &mut host], |ends| established(ends[1], &[again]));
+    let mut all = target.events.iter().chain(&host.events);
+    assert!(!all.any(|event| matches!(event, FabricEvent::Disconnected { .. })));
+    target.fabric.open_listener("tcp", second).unwrap();
+    let anew = dial(&mut host, second, 5);
+    run(&mut [&mut target, &mut host], |ends| established(ends[1], &[anew]));
+}
+
 /// Goal: 256 hosts' connections at once, each with its own queue, are asked for with the queue and
 /// sizes of their Connect commands; nothing is left when they end.
 #[test]
@@ -144,6 +182,50 @@ fn many_connect_and_leave() {
     });
     let empty = |end: &End| end.fabric.connections.is_empty() && end.fabric.lingerers.is_empty();
     run(&mut [&mut target, &mut host], |ends| ends.iter().all(|end| empty(end)));
+}
+
+/// Goal: in-capsule data is copied once, from where it arrived, while it is still there; otherwise from
+/// the receive that it was for.
+#[test]
+fn in_capsule_data_is_copied_once() {
+    let (mut target, to) = target(8);
+    let mut host = host();
+    let landing = Region::allocate(8192).unwrap();
+    let mr = target.fabric.register(&landing, Access::LOCAL_WRITE).unwrap();
+    target.fabric.hold_back(&mr);
+    let qp = dial(&mut host, to, 0);
+    run(&mut [&mut target, &mut host], |ends| !ends[1].events.is_empty());
+    send_connect(&mut host, qp, 0, 31);
+    run(&mut [&mut target, &mut host], |ends| !ends[0].requests().is_empty());
+    let at = target.requests()[0];
+    accept(&mut target, at);
+    for (token, seed) in [(20_u64, 1_u8), (21, 2)] {
+        let held = (token - 20) * 4096;
+        let capsule = target.sge(512 + held / 64, 64);
+        let data = Sge { addr: mr.addr + held, length: 4096, lkey: mr.lkey };
+        let local = Gather::two(capsule, data);
+        target.fabric.post(at, Work { token, op: WorkOp::Recv, local, signaled: true }).unwrap();
+        let content: Vec<u8> = (0..4096_usize).map(|at| (at % 251) as u8 ^ seed).collect();
+        host.region.write(64 << 10, &content);
+        let mut sqe = Sqe::new(1, Cid(token as u16), Nsid(1));
+        sqe.set_sgl(Sgl::InCapsule { offset: 0, len: 4096 });
+        host.region.write(32 << 10, sqe.as_octets());
+        let local = Gather::two(host.sge(32 << 10, 64), host.sge(64 << 10, 4096));
+        let op = WorkOp::Send { invalidate: None };
+        host.fabric.post(qp, Work { token, op, local, signaled: false }).unwrap();
+        let landed = FabricEvent::Recv { qp: at, token, len: 64 + 4096, invalidated: None };
+        run(&mut [&mut target, &mut host], |ends| ends[0].events.contains(&landed));
+        let is_late = token == 21;
+        if is_late {
+            target.turn();
+        }
+        let disk = Region::allocate(4096).unwrap();
+        let mut block = DmaBuf::new(&disk, 0, 0, 4096);
+        let from = Landed { region: &landing, offset: held as usize, len: 4096 };
+        let copied_again = target.fabric.copy_landed(&from, &mut block);
+        assert_eq!(copied_again, if is_late { 4096 } else { 0 });
+        assert!(block.bytes() == content, "late: {is_late}");
+    }
 }
 
 /// Goal: nobody there, or a target that refuses: the host hears which, and why.

@@ -166,9 +166,11 @@ fn the_end_flushes_everything_once() {
         .controller
         .events()
         .iter()
-        .map(|event| match event {
-            FabricEvent::Done { token, status: verbs::WcStatus::WrFlushErr, .. } => *token,
-            other => panic!("{other:?}"),
+        .map(|event| {
+            let FabricEvent::Done { token, status: verbs::WcStatus::WrFlushErr, .. } = event else {
+                panic!("{event:?}")
+            };
+            *token
         })
         .collect();
     tokens.sort_unstable();

@@ -1,5 +1,7 @@
 //! What can be typed. Letters and words are `nvme-cli`'s and fio's where they have one.
 
+pub(crate) mod live;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -18,6 +20,22 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Export namespaces until interrupted.
     Serve(Serve),
+    /// Make the running target what a file says: shows the plan, changes the difference.
+    Apply(live::Apply),
+    /// The running target's configuration, and those of others.
+    Config(live::Noun<live::ConfigVerb>),
+    /// Subsystems of the running target.
+    Subsystem(live::Noun<live::SubsystemVerb>),
+    /// Namespaces of the running target.
+    Namespace(live::Noun<live::NamespaceVerb>),
+    /// Where hosts reach the running target.
+    Listener(live::Noun<live::ListenerVerb>),
+    /// Hosts that may connect to the running target.
+    Host(live::Noun<live::HostVerb>),
+    /// Connections of the running target.
+    Connection(live::Noun<live::ConnectionVerb>),
+    /// How well namespaces are reached.
+    Ana(live::Noun<live::AnaVerb>),
     /// List what a target exports.
     Discover(Port),
     /// Show a controller's Identify structure.
@@ -49,7 +67,9 @@ pub(crate) enum Command {
 }
 
 /// How to wait for work.
-#[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, ValueEnum, serde::Deserialize, serde::Serialize, Debug, Default, PartialEq, Eq,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Poll {
     /// Spin: lowest latency, one core.
@@ -60,7 +80,19 @@ pub(crate) enum Poll {
 }
 
 /// A fabric.
-#[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    ValueEnum,
+    serde::Deserialize,
+    serde::Serialize,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Transport {
     /// RoCEv2 or native, over UDP or shared memory.
@@ -68,6 +100,21 @@ pub(crate) enum Transport {
     Rdma,
     /// NVMe/TCP.
     Tcp,
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(target::TransportKind::from(*self).as_str())
+    }
+}
+
+impl From<Transport> for target::TransportKind {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Rdma => target::TransportKind::Rdma,
+            Transport::Tcp => target::TransportKind::Tcp,
+        }
+    }
 }
 
 impl From<Transport> for initiator::spec::Transport {
@@ -80,7 +127,9 @@ impl From<Transport> for initiator::spec::Transport {
 }
 
 /// What a target offers.
-#[derive(Clone, Copy, ValueEnum, serde::Deserialize, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, ValueEnum, serde::Deserialize, serde::Serialize, Debug, Default, PartialEq, Eq,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Offer {
     /// UDP, and shared memory to hosts of this machine.
@@ -104,7 +153,7 @@ pub(crate) enum Format {
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
     /// Namespaces: file:disk.img, mem:1GiB, null:1TiB, mmap:disk.img (options after '?').
-    #[arg(value_name = "URI", required_unless_present = "config")]
+    #[arg(value_name = "URI", required_unless_present_any = ["config", "state", "control"])]
     pub namespaces: Vec<String>,
     /// Transports, with commas between [rdma,tcp].
     #[arg(short = 't', long, value_enum, value_delimiter = ',')]
@@ -127,6 +176,14 @@ pub(crate) struct Serve {
     /// Configuration in TOML; options given here win.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Keep the configuration here through a restart, with every change made meanwhile. Once it
+    /// is there, it stands above --config and disks named here; it may be the file of --config.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Socket for `flexblk apply` and the commands about a running target
+    /// [/run/flexblk/control.sock for root, else $XDG_RUNTIME_DIR/flexblk/control.sock].
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
     /// Record every packet of RDMA (then hosts of this machine come by UDP, too).
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,

@@ -1,0 +1,333 @@
+//! Configurations of the kernel's target, as `nvmetcli save` writes them. Pure.
+//!
+//! What is read is taken out of the JSON; what is left then is what cannot be said here, and is
+//! named.
+
+use super::words::{Ana, AnaGroup, File, Listener, Namespace, Subsystem};
+use crate::args::Transport;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What came of a file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Imported {
+    /// It, in our words.
+    pub file: File,
+    /// What could not be said: places and values.
+    pub left_out: Vec<String>,
+}
+
+/// An object of the file, its place in it, and what nobody could use.
+struct Object<'l> {
+    fields: Map<String, Value>,
+    place: String,
+    left_out: &'l mut Vec<String>,
+}
+
+/// States of groups at one port.
+type Groups = BTreeMap<u32, Ana>;
+
+/// Reads what `nvmetcli save` wrote.
+///
+/// Errors: not JSON, or not an object; in words.
+pub(crate) fn import(text: &str) -> Result<Imported, String> {
+    let value: Value = serde_json::from_str(text).map_err(|why| format!("not JSON: {why}"))?;
+    let Value::Object(mut fields) = value else {
+        return Err("not a configuration of nvmetcli: an object with ports and subsystems".into());
+    };
+    let mut left_out = Vec::new();
+    let mut file = File::default();
+    let mut ports: BTreeMap<u16, (BTreeSet<String>, Groups)> = BTreeMap::new();
+    let subsystems = list(&mut fields, "subsystems", "", &mut left_out);
+    for (at, value) in list(&mut fields, "ports", "", &mut left_out).into_iter().enumerate() {
+        let mut port = Object::new(value, format!("ports[{at}]"), &mut left_out);
+        if let Some((listener, nqns, groups)) = read_port(&mut port) {
+            ports.insert(listener.portid.unwrap_or(0), (nqns, groups));
+            file.listeners.push(listener);
+        }
+        port.end();
+    }
+    for (at, value) in subsystems.into_iter().enumerate() {
+        let mut object = Object::new(value, format!("subsystems[{at}]"), &mut left_out);
+        if let Some(mut subsystem) = read_subsystem(&mut object) {
+            for (portid, (nqns, groups)) in &ports {
+                if !nqns.contains(&subsystem.nqn) {
+                    let nqn = &subsystem.nqn;
+                    object
+                        .say(&format!("{nqn} is not at port {portid}: here all ports lead to it"));
+                }
+                subsystem.ana_groups.extend(ana_groups(*portid, groups));
+            }
+            file.subsystems.push(subsystem);
+        }
+        object.end();
+    }
+    check_ports(&ports, &file, &mut left_out);
+    read_hosts(&mut fields, &file, &mut left_out);
+    Object { fields, place: String::new(), left_out: &mut left_out }.end();
+    Ok(Imported { file, left_out })
+}
+
+fn check_ports(
+    ports: &BTreeMap<u16, (BTreeSet<String>, Groups)>,
+    file: &File,
+    left_out: &mut Vec<String>,
+) {
+    for (portid, (nqns, _)) in ports {
+        for nqn in nqns {
+            if !file.subsystems.iter().any(|subsystem| subsystem.nqn == *nqn) {
+                left_out.push(format!("port {portid}: subsystem {nqn}, which is not there"));
+            }
+        }
+    }
+}
+
+/// Hosts are named where they are allowed; what else is said of them has no place.
+fn read_hosts(fields: &mut Map<String, Value>, file: &File, left_out: &mut Vec<String>) {
+    let allowed: BTreeSet<&String> =
+        file.subsystems.iter().flat_map(|it| it.allowed_hosts.iter().flatten()).collect();
+    for (at, value) in list(fields, "hosts", "", left_out).into_iter().enumerate() {
+        let mut host = Object::new(value, format!("hosts[{at}]"), left_out);
+        if let Some(nqn) = host.text("nqn").filter(|nqn| !allowed.contains(nqn)) {
+            host.say(&format!("{nqn}, which is not on the list of any subsystem"));
+        }
+        host.end();
+    }
+}
+
+fn ana_groups(portid: u16, groups: &Groups) -> impl Iterator<Item = AnaGroup> + '_ {
+    let different = groups.iter().filter(|(_, state)| **state != Ana::Optimized);
+    different.map(move |(grpid, state)| AnaGroup {
+        grpid: *grpid,
+        portid: Some(portid),
+        state: *state,
+    })
+}
+
+fn read_port(port: &mut Object<'_>) -> Option<(Listener, BTreeSet<String>, Groups)> {
+    let portid = port.number("portid");
+    let mut groups = Groups::new();
+    for (at, value) in port.list("ana_groups").into_iter().enumerate() {
+        let place = format!("{}.ana_groups[{at}]", port.place);
+        let mut group = Object::new(value, place, port.left_out);
+        let grpid = group.number("grpid");
+        let mut ana = group.object("ana");
+        let state = ana.parsed("state", state);
+        ana.end();
+        if let (Some(grpid), Some(state)) = (grpid, state) {
+            groups.insert(grpid, state);
+        }
+        group.end();
+    }
+    let nqns = port.texts("subsystems").into_iter().collect();
+    let mut addr = port.object("addr");
+    let listener = read_address(&mut addr, portid);
+    addr.end();
+    for value in port.list("referrals") {
+        port.say(&format!("referral {value}: the discovery log tells of this target alone"));
+    }
+    Some((listener?, nqns, groups))
+}
+
+fn read_address(addr: &mut Object<'_>, portid: Option<u16>) -> Option<Listener> {
+    let trtype = addr.parsed("trtype", |text| match text {
+        "rdma" => Some(Transport::Rdma),
+        "tcp" => Some(Transport::Tcp),
+        _ => None,
+    });
+    let traddr = addr.parsed("traddr", |text| text.parse().ok());
+    let trsvcid = addr.parsed("trsvcid", |text| text.parse().ok());
+    // Told by the address itself; what hosts need not have is what we ask for.
+    addr.drop_if("adrfam", &["ipv4", "ipv6"]);
+    addr.drop_if("treq", &["not specified", "not required"]);
+    addr.drop_if("tsas", &["none"]);
+    let trsvcid = trsvcid.unwrap_or(initiator::spec::NVME_PORT);
+    match (trtype, traddr) {
+        (Some(trtype), Some(traddr)) => Some(Listener { portid, trtype, traddr, trsvcid }),
+        _ => {
+            addr.say("the port is left out: its transport or address cannot be had here");
+            None
+        }
+    }
+}
+
+fn state(text: &str) -> Option<Ana> {
+    clap::ValueEnum::from_str(text, false).ok()
+}
+
+fn read_subsystem(object: &mut Object<'_>) -> Option<Subsystem> {
+    let Some(nqn) = object.text("nqn") else {
+        object.say("a subsystem without nqn");
+        return None;
+    };
+    let mut attr = object.object("attr");
+    let any = attr.flag("allow_any_host").unwrap_or(false);
+    let serial = attr.text("serial").or_else(|| attr.text("attr_serial"));
+    let model = attr.text("model").or_else(|| attr.text("attr_model"));
+    // Versions and controller numbers are this target's own affair.
+    for own in ["version", "attr_version", "cntlid_min", "attr_cntlid_min", "cntlid_max"] {
+        attr.fields.remove(own);
+    }
+    attr.fields.remove("attr_cntlid_max");
+    attr.end();
+    let allowed = object.texts("allowed_hosts");
+    if any && !allowed.is_empty() {
+        object.say(&format!("allowed_hosts of {nqn}: any host may connect"));
+    }
+    let mut namespaces = Vec::new();
+    for (at, value) in object.list("namespaces").into_iter().enumerate() {
+        let place = format!("{}.namespaces[{at}]", object.place);
+        let mut namespace = Object::new(value, place, object.left_out);
+        namespaces.extend(read_namespace(&mut namespace));
+        namespace.end();
+    }
+    Some(Subsystem {
+        nqn,
+        serial: serial.filter(|serial| !serial.is_empty()),
+        model: model.filter(|model| !model.is_empty()),
+        allow_any_host: None,
+        allowed_hosts: (!any).then_some(allowed),
+        hosts: Vec::new(),
+        ana_groups: Vec::new(),
+        namespaces,
+    })
+}
+
+fn read_namespace(object: &mut Object<'_>) -> Option<Namespace> {
+    let nsid = object.number("nsid");
+    let direct = object.number("ana_grpid");
+    let mut ana = object.object("ana");
+    let nested = ana.number("grpid");
+    ana.end();
+    let ana_group: Option<u32> = direct.or(nested);
+    let mut device = object.object("device");
+    let path = device.text("path");
+    let is_zero = |text: &String| text.chars().all(|c| matches!(c, '0' | '-'));
+    let uuid = device.text("uuid").filter(|text| !is_zero(text));
+    let nguid = device.text("nguid").filter(|text| !is_zero(text));
+    device.end();
+    let enabled = object.flag("enable").unwrap_or(true);
+    let Some(path) = path else {
+        object.say("a namespace without device.path");
+        return None;
+    };
+    if !enabled {
+        object.say(&format!("the namespace on {path} is not enabled"));
+        return None;
+    }
+    // The kernel offers the logical blocks of the device: most have 512 octets.
+    object.say(&format!("block size of {path}: taken as 512 octets, change the uri if it is 4096"));
+    Some(Namespace {
+        nsid,
+        uri: format!("file:{}?block=512", escaped(&path)),
+        uuid,
+        nguid,
+        ana_group: ana_group.filter(|group| *group != 1),
+        ..Namespace::default()
+    })
+}
+
+/// A path as a URI has it.
+fn escaped(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3F").replace('&', "%26")
+}
+
+fn list(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    place: &str,
+    left_out: &mut Vec<String>,
+) -> Vec<Value> {
+    let value = fields.remove(name).unwrap_or(Value::Null);
+    if let Value::Array(values) = value {
+        return values;
+    }
+    if !value.is_null() {
+        left_out.push(format!("{place}{name}: {value}"));
+    }
+    Vec::new()
+}
+
+impl<'l> Object<'l> {
+    fn new(value: Value, place: String, left_out: &'l mut Vec<String>) -> Object<'l> {
+        if let Value::Object(fields) = value {
+            return Object { fields, place, left_out };
+        }
+        if !value.is_null() {
+            left_out.push(format!("{place}: {value}"));
+        }
+        Object { fields: Map::new(), place, left_out }
+    }
+    fn say(&mut self, what: &str) {
+        self.left_out.push(format!("{}: {what}", self.place));
+    }
+    fn object(&mut self, name: &str) -> Object<'_> {
+        let value = self.fields.remove(name).unwrap_or(Value::Null);
+        Object::new(value, format!("{}.{name}", self.place), self.left_out)
+    }
+    fn list(&mut self, name: &str) -> Vec<Value> {
+        let place = format!("{}.", self.place);
+        list(&mut self.fields, name, &place, self.left_out)
+    }
+    /// A text, or a number as text.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.fields.get(name)?;
+        let number = value.is_number().then(|| value.to_string());
+        let text = value.as_str().map(str::to_owned).or(number)?;
+        self.fields.remove(name);
+        Some(text)
+    }
+    /// What `parse` makes of a text; one that it cannot read stays.
+    fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.fields.insert(name.to_owned(), Value::String(text));
+        }
+        parsed
+    }
+    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
+        self.parsed(name, |text| text.parse().ok())
+    }
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, |text| match text {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        })
+    }
+    fn texts(&mut self, name: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for value in self.list(name) {
+            match value.as_str() {
+                Some(text) => texts.push(text.to_owned()),
+                None => self.say(&format!("{name}: {value}")),
+            }
+        }
+        texts
+    }
+    /// Drops a field that says no more than one of `usual`.
+    fn drop_if(&mut self, name: &str, usual: &[&str]) {
+        let _ = self.parsed(name, |text| usual.contains(&text).then_some(()));
+    }
+    /// What nobody took is named.
+    fn end(self) {
+        let Object { fields, place, left_out } = self;
+        let dot = if place.is_empty() { "" } else { "." };
+        for (name, value) in fields {
+            let is_empty = match &value {
+                Value::Array(values) => values.is_empty(),
+                Value::Object(fields) => fields.is_empty(),
+                Value::Null => true,
+                Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            };
+            if !is_empty {
+                left_out.push(format!("{place}{dot}{name}: {value}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "nvmetcli_tests.rs"]
+mod tests;

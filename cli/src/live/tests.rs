@@ -1,0 +1,87 @@
+//! Configurations for property tests.
+
+use crate::args::Transport;
+use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use crate::config::words::Ana;
+use crate::hosts::{Keyring, Keys};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use target::{ChosenIds, HostList};
+
+fn hosts() -> impl Strategy<Value = HostList> {
+    let list = prop::collection::btree_set("nqn.2026-01.io.h:[a-c]", 0..3).prop_map(HostList::Only);
+    prop_oneof![Just(HostList::Any), list]
+}
+
+fn state() -> impl Strategy<Value = Ana> {
+    prop_oneof![Just(Ana::Optimized), Just(Ana::NonOptimized), Just(Ana::Inaccessible)]
+}
+
+fn namespaces() -> impl Strategy<Value = Namespace> {
+    let uri = prop_oneof![Just("mem:1MiB"), Just("mem:2MiB"), Just("null:1GiB")];
+    let uuid = prop::option::of(Just([7; 16]));
+    (uri, prop::option::of(1u64..3), uuid, any::<bool>(), 1u32..4, hosts()).prop_map(
+        |(uri, blocks, uuid, read_only, ana_group, hosts)| Namespace {
+            uri: uri.into(),
+            size: blocks.map(|blocks| blocks * 4096),
+            ids: ChosenIds { uuid, ..ChosenIds::default() },
+            read_only,
+            ana_group,
+            hosts,
+        },
+    )
+}
+
+fn groups() -> impl Strategy<Value = BTreeMap<u32, Group>> {
+    let group = (state(), prop::collection::btree_map(1u16..3, state(), 0..2))
+        .prop_map(|(state, ports)| Group { state, ports });
+    prop::collection::btree_map(1u32..4, group, 0..3).prop_map(|mut groups| {
+        groups.retain(|_, group| *group != Group::default());
+        groups
+    })
+}
+
+fn subsystems() -> impl Strategy<Value = Subsystem> {
+    let identity = (prop::option::of("[A-Z]{1,3}"), prop::option::of("[A-Z]{1,3}"))
+        .prop_map(|(serial, model)| Identity { serial, model });
+    let namespaces = prop::collection::btree_map(1u32..5, namespaces(), 0..4);
+    let keys = prop::option::of("[a-z]{4}").prop_map(|word| Keys {
+        dhchap_hash: word,
+        ..Keys::default()
+    });
+    (identity, hosts(), keys, groups(), namespaces).prop_map(
+        |(identity, hosts, keys, ana, namespaces)| {
+            // Only hosts that are named have something to prove.
+            let keyring = match &hosts {
+                HostList::Any => Keyring::new(),
+                HostList::Only(nqns) => nqns.iter().take(1).map(|nqn| (nqn.clone(), keys.clone())).collect(),
+            };
+            Subsystem { identity, hosts, keyring, ana, namespaces }
+        },
+    )
+}
+
+/// Any small configuration; it need not be one that passes every check.
+pub(super) fn models() -> impl Strategy<Value = Model> {
+    let listener = (any::<bool>(), 4420u16..4423).prop_map(|(is_tcp, port)| Listener {
+        trtype: if is_tcp { Transport::Tcp } else { Transport::Rdma },
+        address: ([127, 0, 0, 1], port).into(),
+    });
+    let listeners = prop::collection::btree_map(1u16..4, listener, 0..3);
+    let nqns = "nqn.2026-01.io.s:[a-c]";
+    (listeners, prop::collection::btree_map(nqns, subsystems(), 0..3))
+        .prop_map(|(listeners, subsystems)| Model { listeners, subsystems })
+}
+
+proptest! {
+    /// Goal: a configuration is the same after it was written and read.
+    #[test]
+    fn written_and_read(model in models()) {
+        let text = crate::config::check::words(&model).text();
+        let file = crate::config::words::File::parse(&text).unwrap();
+        let listeners = crate::config::check::listeners_of(&file, &[], &Model::default()).unwrap();
+        let subsystems = crate::config::check::subsystems(&file.subsystems, &Model::default());
+        prop_assert_eq!(listeners.unwrap_or_default(), model.listeners);
+        prop_assert_eq!(subsystems.unwrap(), model.subsystems);
+    }
+}
