@@ -113,7 +113,10 @@ mod tests {
     /// Goal: what is written is meant, and a secret that is wrong is told of, but not told.
     #[test]
     fn hosts_are_planned() {
-        assert_eq!(credentials(&planned("").unwrap()["nqn.x"]).map(|found| found.is_none()), Ok(true));
+        assert_eq!(
+            credentials(&planned("").unwrap()["nqn.x"]).map(|found| found.is_none()),
+            Ok(true)
+        );
         let secrets = format!("dhchap_secret = {SECRET:?}\ndhchap_ctrl_secret = {SECRET:?}");
         let words = "\ndhchap_hash = \"hmac(sha384)\"\ndhchap_dhgroup = \"ffdhe3072\"";
         let admitted = planned(&(secrets.clone() + words)).unwrap();

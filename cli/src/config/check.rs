@@ -82,9 +82,11 @@ fn admitted(word: &words::Subsystem) -> Result<HostList, String> {
     match word.allow_any_host {
         None if !is_list => Ok(HostList::Any),
         Some(true) if named.peek().is_none() => Ok(HostList::Any),
-        Some(true) => Err("allow_any_host contradicts allowed_hosts and [[subsystem.host]]: leave \
+        Some(true) => {
+            Err("allow_any_host contradicts allowed_hosts and [[subsystem.host]]: leave \
                            it or them out"
-            .into()),
+                .into())
+        }
         None | Some(false) => Ok(only(named)),
     }
 }

@@ -1,7 +1,7 @@
 //! What has to change to get from one configuration to another. Pure.
 
-use crate::hosts::Keyring;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use crate::hosts::Keyring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use target::HostList;

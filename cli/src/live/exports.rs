@@ -99,7 +99,8 @@ impl<F: Fabric> Served<F> {
         for host in gone {
             self.reactor.set_credentials(nqn, host, None)?;
         }
-        for (host, keys) in step.to.iter().filter(|(host, keys)| step.from.get(*host) != Some(keys)) {
+        for (host, keys) in step.to.iter().filter(|(host, keys)| step.from.get(*host) != Some(keys))
+        {
             let checked = credentials(keys).expect("it was checked with the file");
             self.reactor.set_credentials(nqn, host, checked)?;
         }

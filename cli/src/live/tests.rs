@@ -41,20 +41,24 @@ fn groups() -> impl Strategy<Value = BTreeMap<u32, Group>> {
     })
 }
 
+fn secret() -> Keys {
+    let secret = "DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
+    toml::from_str(&format!("dhchap_secret = {secret:?}\ndhchap_hash = 'sha384'")).unwrap()
+}
+
 fn subsystems() -> impl Strategy<Value = Subsystem> {
     let identity = (prop::option::of("[A-Z]{1,3}"), prop::option::of("[A-Z]{1,3}"))
         .prop_map(|(serial, model)| Identity { serial, model });
     let namespaces = prop::collection::btree_map(1u32..5, namespaces(), 0..4);
-    let keys = prop::option::of("[a-z]{4}").prop_map(|word| Keys {
-        dhchap_hash: word,
-        ..Keys::default()
-    });
+    let keys = prop::bool::ANY.prop_map(|proves| if proves { secret() } else { Keys::default() });
     (identity, hosts(), keys, groups(), namespaces).prop_map(
         |(identity, hosts, keys, ana, namespaces)| {
             // Only hosts that are named have something to prove.
             let keyring = match &hosts {
                 HostList::Any => Keyring::new(),
-                HostList::Only(nqns) => nqns.iter().take(1).map(|nqn| (nqn.clone(), keys.clone())).collect(),
+                HostList::Only(nqns) => {
+                    nqns.iter().take(1).map(|nqn| (nqn.clone(), keys.clone())).collect()
+                }
             };
             Subsystem { identity, hosts, keyring, ana, namespaces }
         },
