@@ -119,6 +119,12 @@ fn run_over<F: Told + 'static>(
 ) -> Result<(), Failure> {
     let ways = fabric.ways(plan);
     let mut served = Served::new(Reactor::new(fabric, config));
+    if let Some(state) = &state {
+        let store = state.reservations();
+        let store = store.map_err(|why| Failure::new(format!("--state, reservations: {why}")))?;
+        // Before there are namespaces: each starts with what was kept for it.
+        served.reactor.set_reservation_store(Box::new(store));
+    }
     control::export_all(&mut served, &plan.model).map_err(Failure::new)?;
     if let Some(state) = &state {
         keep(state, &control::text(&plan.fixed, &plan.model))?;

@@ -1,9 +1,10 @@
 //! The configuration that outlives a restart: a file that is replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use target::FileStore;
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
@@ -50,6 +51,18 @@ impl StateFile {
         match fs::read_to_string(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             outcome => outcome.map(Some),
+        }
+    }
+    /// Where reservations are kept beside it: a folder, made if it is not there.
+    ///
+    /// Errors: it cannot be made.
+    pub(crate) fn reservations(&self) -> io::Result<FileStore> {
+        let mut folder = self.path.clone().into_os_string();
+        folder.push(".reservations");
+        let folder = PathBuf::from(folder);
+        match DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(FileStore::new(folder)),
         }
     }
     fn sync_folder(&self) -> io::Result<()> {

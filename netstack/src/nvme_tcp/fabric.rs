@@ -118,9 +118,14 @@ impl TcpFabric {
         qp.0 >= FIRST_HANDLE
     }
     pub(super) fn take_handle(&mut self) -> QpHandle {
-        let handle = self.next_handle;
-        self.next_handle = handle.checked_add(1).expect("fewer than 2^31 connections ever");
-        QpHandle(handle)
+        loop {
+            let handle = self.next_handle;
+            // Peers connect as often as they like. After 2^31 times nobody remembers the first.
+            self.next_handle = handle.checked_add(1).unwrap_or(FIRST_HANDLE);
+            if !self.connections.contains_key(&handle) {
+                return QpHandle(handle);
+            }
+        }
     }
 
     /// What `with` does to a connection, and its lists kept right. `None`: it is gone.
