@@ -2,8 +2,8 @@
 # timeout: 90
 # What the data path promises, at both ends, reads and writes: no copy of payload on the way out, one on the way in,
 # and at depth 32 one system call serves several I/Os, those that only look or sleep included. Wanted is one for four. The
-# target keeps to that; how many a host needs depends on how long the bursts are, and that on the speed of the machine's
-# memory (0.22 to 0.34 were seen with one program within a day), so that only the loss of batching fails here.
+# target keeps to that; how many a host needs changes with the machine (0.23 to 0.34 were seen with one program), so that
+# only the loss of batching fails here.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
 nqn=nqn.2026-11.io.flexblk:e2e
