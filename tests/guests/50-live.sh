@@ -23,29 +23,31 @@ serve -t tcp -a 127.0.0.1 -s $port -n $nqn --control "$control" mem:64MiB mem:64
 helper_pids=($!)
 
 guest live 150 <<'EOG'
-is() { [ "$(cat "$1")" = "$2" ]; }
-gone() { [ ! -e "$1" ]; }
+# is NSID ATTRIBUTE VALUE: as the kernel has it.
+is() { [ "$(cat "/sys/block/$(basename "$(disk "$1")")/$2")" = "$3" ]; }
+gone() { ! disk "$1"; }
 connect tcp -i 1
 step "two namespaces of one URI"
-await 20 test -b /dev/nvme0n1
-await 20 test -b /dev/nvme0n2
+await 20 disk 1
+await 20 disk 2
 step "one comes"
 echo LIVE-ADD
-await 20 test -b /dev/nvme0n3
+await 20 disk 3
+await 20 test -b "$(disk 3)"
 dd if=/dev/urandom of=/tmp/pattern bs=64k count=16 2> /dev/null
-dd if=/tmp/pattern of=/dev/nvme0n3 bs=64k oflag=direct 2> /dev/null
+dd if=/tmp/pattern of="$(disk 3)" bs=64k oflag=direct 2> /dev/null
 step "one becomes smaller"
 echo LIVE-RESIZE
-await 20 is /sys/block/nvme0n2/size 65536
+await 20 is 2 size 65536
 step "one becomes read-only"
 echo LIVE-PROTECT
-await 20 is /sys/block/nvme0n3/ro 1
-dd if=/dev/nvme0n3 of=/tmp/back bs=64k count=16 iflag=direct 2> /dev/null
+await 20 is 3 ro 1
+dd if="$(disk 3)" of=/tmp/back bs=64k count=16 iflag=direct 2> /dev/null
 cmp /tmp/pattern /tmp/back
 step "one goes"
 echo LIVE-REMOVE
-await 20 gone /dev/nvme0n1
-test -b /dev/nvme0n2
+await 20 gone 1
+disk 2
 step "errors that the kernel saw"
 ! dmesg | grep -i 'nvme.*\(error\|fail\|timeout\|duplicate\|identifiers changed\)' || fail "see above"
 nvme disconnect -n $nqn

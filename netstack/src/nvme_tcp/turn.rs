@@ -18,6 +18,8 @@ const HOT_TURNS: u64 = 1024;
 const LOOK_TURNS: u64 = 64;
 /// While none is busy, they are looked at once in so many turns.
 const IDLE_TURNS: u64 = 8;
+/// The same while there is no connection, and only listeners may have something.
+const LONELY_TURNS: u64 = 256;
 /// Of what comes for connections that are over, so much is thrown away at once.
 const UNREAD_BYTES: usize = 16 << 10;
 /// Connections accepted in one turn at most, of each listener.
@@ -161,8 +163,10 @@ impl TcpFabric {
             self.cool();
         }
         // Where nothing is busy, another fabric beside may be: a look is a system call.
-        let idle = self.hot.is_empty() && !self.turn.is_multiple_of(IDLE_TURNS);
-        if !direct && !idle || due || self.must_look.get() {
+        let lonely = self.connections.is_empty();
+        let turns = if lonely { LONELY_TURNS } else { IDLE_TURNS };
+        let idle = self.hot.is_empty() && !self.turn.is_multiple_of(turns);
+        if !direct && !idle || due && !lonely || self.must_look.get() {
             self.look(now);
         }
         if direct {

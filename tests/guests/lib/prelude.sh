@@ -28,3 +28,14 @@ await() {
         sleep 0.1
     done
 }
+
+# disk NSID: the device of a namespace. Its name has another number when a later one was found first.
+disk() {
+    for block in /sys/block/nvme*n*; do
+        case ${block##*/} in *c*n*) continue ;; esac
+        [ "$(cat "$block/nsid" 2> /dev/null)" = "$1" ] || continue
+        echo "/dev/${block##*/}"
+        return 0
+    done
+    return 1
+}
