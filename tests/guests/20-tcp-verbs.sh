@@ -20,6 +20,8 @@ verb list
 verb list -v
 verb list-subsys
 verb id-ctrl $ctrl
+# Supported, offsets into capsules, transport data blocks; no keys over this fabric.
+nvme id-ctrl $ctrl | grep -q '^sgls *: 0x300001' || bad="$bad, sgls"
 verb id-ns $ns
 verb ns-descs $ns
 verb cmdset-ind-id-ns $ctrl -n 1
@@ -31,7 +33,9 @@ verb nvm-id-ns $ns
 verb smart-log $ctrl
 verb error-log $ctrl
 verb fw-log $ctrl
-verb effects-log $ctrl
+# Without a command set, this version prints nothing.
+verb effects-log $ctrl -c 0
+nvme effects-log $ctrl -c 0 | grep -q '^IOCS25 *\[Copy' || bad="$bad, effects of Copy"
 verb fid-support-effects-log $ctrl
 verb supported-log-pages $ctrl
 verb changed-ns-list-log $ctrl

@@ -238,6 +238,11 @@ pub trait Fabric {
     fn may_elide_responses(&self) -> bool {
         false
     }
+    /// Commands of this connection name the host's memory by keys, as over RDMA; else the transport moves
+    /// the data itself.
+    fn keyed_sgls(&self, _qp: QpHandle) -> bool {
+        true
+    }
     /// What a READ of this connection fetches lands in whole packets, each checked before: one that
     /// breaks off leaves no packet half-landed. False for a stream of octets.
     fn lands_whole_packets(&self, _qp: QpHandle) -> bool {

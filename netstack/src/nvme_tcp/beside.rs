@@ -69,6 +69,9 @@ impl<F: Fabric> Fabric for Beside<F> {
             self.fabric.in_capsule_bytes(qp)
         }
     }
+    fn keyed_sgls(&self, qp: QpHandle) -> bool {
+        !TcpFabric::is_own(qp) && self.fabric.keyed_sgls(qp)
+    }
     fn lands_whole_packets(&self, qp: QpHandle) -> bool {
         !TcpFabric::is_own(qp) && self.fabric.lands_whole_packets(qp)
     }

@@ -215,6 +215,9 @@ impl Fabric for TcpFabric {
     fn may_elide_responses(&self) -> bool {
         true
     }
+    fn keyed_sgls(&self, _qp: QpHandle) -> bool {
+        false
+    }
     fn lands_whole_packets(&self, _qp: QpHandle) -> bool {
         false
     }

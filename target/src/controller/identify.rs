@@ -126,7 +126,7 @@ impl Controller {
             .set_elpe(u8::try_from(ERROR_ENTRIES - 1).unwrap_or(u8::MAX))
             .set_kas(KAS_100MS)
             .set_maxcmd(if io { QUEUE_ENTRIES_MAX } else { ADMIN_ENTRIES_MAX })
-            .set_sgls(sgls());
+            .set_sgls(sgls(world.keyed_sgls));
         if let Ok(nqn) = Nqn::new(world.subsystem.nqn()) {
             data.set_subnqn(nqn.field());
         }
@@ -166,10 +166,10 @@ impl Controller {
     }
 }
 
-fn sgls() -> u32 {
-    IdentifyController::SGLS_SUPPORTED
-        | IdentifyController::SGLS_KEYED
-        | IdentifyController::SGLS_OFFSET
+fn sgls(keyed: bool) -> u32 {
+    let by_fabric =
+        if keyed { IdentifyController::SGLS_KEYED } else { IdentifyController::SGLS_TRANSPORT };
+    IdentifyController::SGLS_SUPPORTED | IdentifyController::SGLS_OFFSET | by_fabric
 }
 
 /// 2^this pages of 4 KiB.

@@ -65,6 +65,8 @@ pub(crate) struct World<'w> {
     pub(crate) max_transfer_bytes: u32,
     /// Octets of data that a command may bring in its capsule.
     pub(crate) in_capsule_bytes: u32,
+    /// The fabric reaches the host's memory by keys.
+    pub(crate) keyed_sgls: bool,
     /// Controllers that an Identify asks about, ascending; empty for other commands.
     pub(crate) controllers: &'w [u16],
 }

@@ -119,6 +119,7 @@ impl<F: Fabric> Reactor<F> {
             max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
             // The I/O queues' are of the same fabric.
             in_capsule_bytes: self.queues[index].memory.capsule_data_bytes(),
+            keyed_sgls: self.fabric.keyed_sgls(self.queues[index].qp),
             controllers: &listed,
         };
         let controller = &mut self.controllers[at.controller];

@@ -155,8 +155,9 @@ impl<F: Fabric> Reactor<F> {
             disks: &self.disks,
             generation: self.generation,
             max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
-            // Only Identify tells it.
+            // Only Identify tells these.
             in_capsule_bytes: 0,
+            keyed_sgls: false,
             controllers,
         }
     }

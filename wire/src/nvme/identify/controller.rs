@@ -147,6 +147,8 @@ impl IdentifyController {
     pub const SGLS_KEYED: u32 = 1 << 2;
     /// SGLs: the address of a data block may be an offset, that is data in the capsule.
     pub const SGLS_OFFSET: u32 = 1 << 20;
+    /// SGLs: Transport SGL Data Blocks, whose data the transport moves by its own means.
+    pub const SGLS_TRANSPORT: u32 = 1 << 21;
 
     /// Controller id.
     #[must_use]
