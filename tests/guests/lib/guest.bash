@@ -9,6 +9,9 @@ host_addr=10.0.2.2
 port=
 # Ports of the guest that are reached on this machine: hostfwd=tcp:127.0.0.1:PORT-:PORT
 guest_forward=
+# How a guest is on the network: behind QEMU's own, or as lib/rdma.bash says.
+guest_nic=user
+guest_addr=10.0.2.15/24
 # A host NQN and the id that belongs to it.
 host_id=4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0e
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
@@ -35,8 +38,8 @@ guest() {
     (cd "$SCRATCH/$name" && echo test.sh | cpio --quiet -o -H newc | gzip -1) > "$SCRATCH/$name.gz"
     cat "$FLEXBLK_GUESTS/initramfs.gz" "$SCRATCH/$name.gz" > "$SCRATCH/$name.initramfs"
     timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
-        -nic "user,model=virtio-net-pci${guest_forward:+,$guest_forward}" -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
-        -append "console=ttyS0 panic=-1 quiet guest_addr=10.0.2.15/24" < /dev/null > "$log" 2>&1 || status=$?
+        -nic "$guest_nic,model=virtio-net-pci${guest_forward:+,$guest_forward}" -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
+        -append "console=ttyS0 panic=-1 quiet guest_addr=$guest_addr" < /dev/null > "$log" 2>&1 || status=$?
     rm -f "$SCRATCH/$name.gz" "$SCRATCH/$name.initramfs"
     [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(tail -30 "$log")"
     grep -q '^GUEST-END 0 ' "$log" || fail "guest $name: $(sed -n '/GUEST-BEGIN/,$p' "$log" | tail -60)"

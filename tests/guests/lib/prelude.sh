@@ -18,6 +18,12 @@ connect() {
     nvme connect -t "$transport" -a "$host_addr" -s "$port" -n "$nqn" --hostnqn "$host_nqn" --hostid "$host_id" "$@"
 }
 
+# rdma_up [MTU]: soft-RoCE on the network device.
+rdma_up() {
+    ip link set eth0 mtu "${1:-4200}"
+    rdma link add rxe0 type rxe netdev eth0
+}
+
 # await SECONDS COMMAND…: until it succeeds.
 await() {
     tries=$(($1 * 10))

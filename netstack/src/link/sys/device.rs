@@ -3,6 +3,9 @@
 use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsRawFd;
+
+use rustix::net::{AddressFamily, SocketType};
 
 /// MTU in octets of the device whose address or prefix contains `local` (127.0.0.2 belongs to the
 /// loopback device through its /8). `None`: no device has it.
@@ -22,7 +25,7 @@ pub(crate) fn mtu_of(local: IpAddr) -> io::Result<Option<u32>> {
         if owns(node, local) {
             // SAFETY: the name is a NUL-terminated string of the same list.
             let name = unsafe { CStr::from_ptr(node.ifa_name) };
-            found = name.to_str().ok().and_then(mtu_by_name);
+            found = mtu_by_name(name)?;
         }
         at = node.ifa_next;
     }
@@ -31,8 +34,25 @@ pub(crate) fn mtu_of(local: IpAddr) -> io::Result<Option<u32>> {
     Ok(found)
 }
 
-fn mtu_by_name(name: &str) -> Option<u32> {
-    std::fs::read_to_string(format!("/sys/class/net/{name}/mtu")).ok()?.trim().parse().ok()
+/// Asked of a socket, for a process may see another network than /sys shows. `None`: no such device any more.
+fn mtu_by_name(name: &CStr) -> io::Result<Option<u32>> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: a structure of integers, for which zeros are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let bytes = name.to_bytes_with_nul();
+    if bytes.len() > request.ifr_name.len() {
+        return Ok(None);
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(bytes) {
+        *to = from.cast_signed();
+    }
+    // SAFETY: the kernel reads the name, which ends with NUL, and writes the MTU into the same structure.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFMTU, &raw mut request) } != 0 {
+        let why = io::Error::last_os_error();
+        return if why.raw_os_error() == Some(libc::ENODEV) { Ok(None) } else { Err(why) };
+    }
+    // SAFETY: the member that SIOCGIFMTU writes.
+    Ok(u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).ok())
 }
 
 fn owns(node: &libc::ifaddrs, local: IpAddr) -> bool {

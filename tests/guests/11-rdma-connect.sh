@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# timeout: 240
+# A stock Linux host over RoCEv2 (rdma_rxe, nvme-rdma): discovers, connects with 1 and 4 queues, and what it wrote comes
+# back, the last time from the image file.
+source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
+
+truncate -s 64M "$SCRATCH/image"
+serve -t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image"
+
+guest connect 200 <<'EOF'
+rdma_up
+step discover
+nvme discover -t rdma -a $host_addr -s $port --hostnqn $host_nqn --hostid $host_id > /tmp/discovered
+grep -q "subnqn: *$nqn" /tmp/discovered || fail "not discovered: $(cat /tmp/discovered)"
+for queues in 1 4; do
+    step "connect with $queues queues"
+    connect rdma -i $queues
+    await 10 test -b /dev/nvme0n1
+    dd if=/dev/urandom of=/tmp/pattern bs=64k count=32 2> /dev/null
+    dd if=/tmp/pattern of=/dev/nvme0n1 bs=64k oflag=direct 2> /dev/null
+    dd if=/dev/nvme0n1 of=/tmp/back bs=4k count=512 iflag=direct 2> /dev/null
+    cmp /tmp/pattern /tmp/back
+    nvme disconnect -n $nqn
+done
+step "what rxe counted"
+rdma statistic show
+step "errors that the kernel saw"
+! dmesg | grep -i '\(nvme\|rxe\|rdma\).*\(error\|fail\|timeout\)' || fail "see above"
+echo "SUM $(sha256sum < /tmp/pattern)"
+EOF
+stop_server
+told=$(sed -n 's/^SUM \([0-9a-f]*\).*/\1/p' "$SCRATCH/connect.log")
+[ "$(head -c 2M "$SCRATCH/image" | sha256sum | cut -d' ' -f1)" = "$told" ] || fail "the image is not what the guest wrote"
