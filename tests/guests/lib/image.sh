@@ -11,7 +11,7 @@ lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kernels='^linux-image-6\.12\.[^-]*-amd64$'
 modules=(virtio_pci virtio_net virtio_blk nvme-tcp nvme-rdma rdma_rxe rdma_ucm nvmet nvmet-tcp nvmet-rdma brd null_blk
     ext4 xfs crc32_generic crc32c_generic dm-mod sch_netem)
-programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip)
+programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip tc)
 
 fail() {
     echo "image.sh: $*" >&2

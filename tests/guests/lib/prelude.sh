@@ -24,6 +24,16 @@ rdma_up() {
     rdma link add rxe0 type rxe netdev eth0
 }
 
+# no_unexpected: rxe counted nothing that a wire without loss does not bring.
+no_unexpected() {
+    rdma statistic show link rxe0/1 > /tmp/counted
+    cat /tmp/counted
+    for counter in duplicate_request out_of_seq_request rcvd_rnr_err send_rnr_err rcvd_seq_err retry_exceeded_err \
+        retry_rnr_exceeded_err completer_retry_err send_err; do
+        grep -q "$counter 0" /tmp/counted || fail "rxe counted: $counter"
+    done
+}
+
 # await SECONDS COMMAND…: until it succeeds.
 await() {
     tries=$(($1 * 10))
@@ -44,4 +54,46 @@ disk() {
         return 0
     done
     return 1
+}
+
+# file_system KIND DEVICE: made, a file copied, checked, compared after another mount, trimmed.
+file_system() {
+    case $1 in
+    ext4) mkfs.ext4 -q -F "$2" ;;
+    xfs) mkfs.xfs -q -f "$2" ;;
+    esac
+    mount -t "$1" "$2" /mnt
+    dd if=/dev/urandom of=/tmp/original bs=1M count=16 2> /dev/null
+    cp /tmp/original /mnt/copy
+    sync
+    umount /mnt
+    case $1 in
+    ext4) fsck.ext4 -f -n "$2" ;;
+    xfs) xfs_repair -n "$2" > /dev/null 2>&1 || fail xfs_repair ;;
+    esac
+    mount -t "$1" "$2" /mnt
+    cmp /tmp/original /mnt/copy
+    rm /mnt/copy
+    fstrim -v /mnt
+    umount /mnt
+}
+
+# verified DEVICE MORE…: fio's mixed reads and writes of mixed sizes, every block compared.
+verified() {
+    device=$1
+    shift
+    fio --name=v --filename="$device" --direct=1 --ioengine=libaio --rw=randrw --bsrange=4k-256k --iodepth=16 --size=48M \
+        --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal "$@" > /tmp/fio.log 2>&1 || fail "fio: $(cat /tmp/fio.log)"
+}
+
+# discarded DEVICE: and then its first MiB reads as zeros.
+discarded() {
+    blkdiscard "$1"
+    blkdiscard -z -l 1M "$1"
+    dd if="$1" bs=1M count=1 iflag=direct 2> /dev/null | cmp -n 1048576 - /dev/zero
+}
+
+# What the kernel says when it gives something up.
+no_kernel_errors() {
+    ! dmesg | grep -i '\(nvme\|rxe\|rdma\).*\(error\|fail\|timeout\)\|I/O error' || fail "the kernel saw errors"
 }
