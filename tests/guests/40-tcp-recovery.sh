@@ -26,24 +26,20 @@ helper_pids+=($!)
 guest recovery 240 <<'EOF'
 connect tcp -i 2 --reconnect-delay=1 --ctrl-loss-tmo=60 --keep-alive-tmo=5
 await 10 test -b /dev/nvme0n1
-load() {
-    fio --name=v --filename=/dev/nvme0n1 --direct=1 --ioengine=libaio --rw=randwrite --bsrange=4k-64k --iodepth=8 \
-        --size=32M --io_size=$1 --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal > /tmp/fio.log 2>&1
-}
 step "ten resets under load"
-load 256M &
+overwritten /dev/nvme0n1 256M &
 running=$!
 for round in 1 2 3 4 5 6 7 8 9 10; do
     nvme reset /dev/nvme0
     sleep 0.5
 done
-wait $running || fail "fio: $(cat /tmp/fio.log)"
+wait $running
 step "the target is killed under load"
-load 256M &
+overwritten /dev/nvme0n1 256M &
 running=$!
 sleep 1
 echo KILL-TARGET
-wait $running || fail "fio: $(cat /tmp/fio.log)"
+wait $running
 step "back: $(cat /sys/class/nvme/nvme0/state)"
 [ "$(cat /sys/class/nvme/nvme0/state)" = live ] || fail "not live again"
 dmesg | grep -i 'nvme' | tail -20

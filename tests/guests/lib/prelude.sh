@@ -86,6 +86,12 @@ verified() {
         --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal "$@" > /tmp/fio.log 2>&1 || fail "fio: $(cat /tmp/fio.log)"
 }
 
+# overwritten DEVICE OCTETS: so much written at random places of 32 MiB, then every block compared.
+overwritten() {
+    fio --name=o --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite --bsrange=4k-64k --iodepth=8 --size=32M \
+        --io_size="$2" --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal > /tmp/fio.log 2>&1 || fail "fio: $(cat /tmp/fio.log)"
+}
+
 # discarded DEVICE: and then its first MiB reads as zeros.
 discarded() {
     blkdiscard "$1"

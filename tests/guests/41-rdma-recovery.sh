@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# timeout: 400
+# A stock Linux host over RoCEv2: twenty connects and disconnects, ten resets under load, and the target killed and started
+# again under load. Nothing that was acknowledged is lost.
+source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
+
+truncate -s 64M "$SCRATCH/image"
+serve -t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image"
+# The guest says on its console when it wants the target killed.
+(
+    until grep -q '^KILL-TARGET' "$SCRATCH/recovery.log" 2> /dev/null; do sleep 0.2; done
+    kill -KILL "$server_pid"
+    sleep 2
+    exec "$FLEXBLK" serve -t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image" >> "$SCRATCH/serve.log" 2>&1
+) &
+helper_pids=($!)
+
+guest recovery 360 <<'EOF'
+rdma_up
+step "twenty connects and disconnects"
+for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    connect rdma -i $((round % 4 + 1))
+    await 10 disk 1
+    nvme disconnect -n $nqn > /dev/null
+done
+no_unexpected
+connect rdma -i 2 --reconnect-delay=1 --ctrl-loss-tmo=60 --keep-alive-tmo=5
+await 10 disk 1
+device=$(disk 1)
+await 10 test -b $device
+step "ten resets under load"
+overwritten $device 128M &
+running=$!
+for round in 1 2 3 4 5 6 7 8 9 10; do
+    nvme reset /dev/nvme0
+    sleep 0.5
+done
+wait $running
+step "the target is killed under load"
+overwritten $device 256M &
+running=$!
+sleep 1
+echo KILL-TARGET
+wait $running
+step "back: $(cat /sys/class/nvme/nvme0/state)"
+[ "$(cat /sys/class/nvme/nvme0/state)" = live ] || fail "not live again"
+dmesg | grep -i 'nvme' | tail -20
+! dmesg | grep 'I/O error' || fail "the kernel gave I/O up"
+nvme disconnect -n $nqn
+EOF

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# timeout: 300
+# Our host on Linux' target over RoCEv2: discovers, reads and writes, and a load through fio's plug-in, all compared.
+source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
+
+guest nvmet 200 <<'EOF' &
+rdma_up
+cd /sys/kernel/config/nvmet
+mkdir subsystems/$nqn subsystems/$nqn/namespaces/1
+echo 1 > subsystems/$nqn/attr_allow_any_host
+truncate -s 128M /tmp/image
+echo /tmp/image > subsystems/$nqn/namespaces/1/device_path
+echo 1 > subsystems/$nqn/namespaces/1/enable
+mkdir ports/1
+echo rdma > ports/1/addr_trtype
+echo ipv4 > ports/1/addr_adrfam
+echo 10.90.0.11 > ports/1/addr_traddr
+echo $port > ports/1/addr_trsvcid
+ln -s /sys/kernel/config/nvmet/subsystems/$nqn ports/1/subsystems/
+echo TARGET-READY
+# Our host writes this word when it is done.
+is_done() { [ "$(head -c 4 /tmp/image)" = DONE ]; }
+await 150 is_done
+no_unexpected
+dmesg | grep -i 'nvmet\|rxe' | tail -20
+EOF
+guest=$!
+helper_pids=($guest)
+until grep -aq TARGET-READY "$SCRATCH/nvmet.log" 2> /dev/null; do
+    kill -0 $guest 2> /dev/null || fail "the guest ended: $(tail -20 "$SCRATCH/nvmet.log")"
+    sleep 0.3
+done
+spec="trtype=rdma traddr=10.90.0.11 trsvcid=$port subnqn=$nqn hostaddr=$host_addr link=udp"
+timeout 30 "$FLEXBLK" discover -t rdma -a 10.90.0.11 -s $port | tee "$SCRATCH/discovered"
+grep -q "$nqn" "$SCRATCH/discovered" || fail "not discovered"
+head -c 2M /dev/urandom > "$SCRATCH/image"
+timeout 60 "$FLEXBLK" write "$spec" < "$SCRATCH/image"
+timeout 60 "$FLEXBLK" read "$spec" --count 2MiB | cmp - "$SCRATCH/image" || fail "not what was written"
+fio --name=v --ioengine="external:$FLEXBLK_FIO" --thread=1 --traddr=10.90.0.11 --trsvcid=$port --subnqn=$nqn --nsid=1 --hostaddr=$host_addr \
+    --link=udp --rw=randrw --bsrange=4k-128k --iodepth=16 --size=48M --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal \
+    > "$SCRATCH/fio.log" 2>&1 || fail "fio: $(cat "$SCRATCH/fio.log")"
+{ printf DONE && head -c 4092 /dev/zero; } | timeout 30 "$FLEXBLK" write "$spec"
+wait $guest || fail "the guest"
+helper_pids=()
