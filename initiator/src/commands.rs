@@ -5,8 +5,8 @@ use crate::io::{IoOp, NamespaceInfo};
 use std::time::Duration;
 use wire::cm::NvmeRequestPrivate;
 use wire::fabrics::{
-    Cc, ConnectCmd, ConnectData, Csts, Nqn, NqnError, Property, PropertyGetCmd, PropertySetCmd,
-    PropertySize,
+    Cap, Cc, ConnectCmd, ConnectData, Csts, Nqn, NqnError, Property, PropertyGetCmd,
+    PropertySetCmd, PropertySize,
 };
 use wire::nvme::identify::{Cns, IdentifyController, IdentifyNamespace};
 use wire::nvme::{
@@ -72,6 +72,10 @@ pub(crate) fn connect_data(options: &ConnectOptions<'_>) -> Result<ConnectData, 
 /// Property Get of CAP.
 pub(crate) fn property_get_cap() -> Sqe {
     property_get(Property::Cap, PropertySize::Eight)
+}
+/// Commands that may be outstanding on an I/O queue by CAP.MQES: its entries, of which one stays empty.
+pub(crate) fn queue_depth_max(cap: u64) -> u16 {
+    Cap::from_word(cap).mqes().max(1)
 }
 /// Property Get of CSTS.
 pub(crate) fn property_get_csts() -> Sqe {

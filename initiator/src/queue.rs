@@ -144,6 +144,16 @@ impl Queue {
     pub fn set_in_capsule(&mut self, bytes: u32) {
         self.in_capsule_bytes = bytes;
     }
+    /// At most `most` commands outstanding from now on, and never more than memory was given for.
+    ///
+    /// # Panics
+    /// If a command is outstanding, or `most` is 0.
+    pub fn bound_depth(&mut self, most: u16) {
+        assert!(most > 0 && self.free.len() == usize::from(self.depth), "not idle, or no depth");
+        let slots = u16::try_from(self.slots.len()).unwrap_or(DEPTH_MAX);
+        self.depth = slots.min(most);
+        self.free = (0..self.depth).rev().collect();
+    }
     /// Receives to post on a new connection.
     pub fn receives(&self) -> impl Iterator<Item = Work> + '_ {
         (0..self.depth + SPARE_RECEIVES).map(|index| self.receive(u64::from(index)))
@@ -272,3 +282,7 @@ impl Queue {
         Sge { addr: self.mr.addr + offset as u64, length, lkey: self.mr.lkey }
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -265,8 +265,10 @@ impl<F: Fabric> Host<F> {
 
     fn connect_next(&mut self, now: Instant, lane: usize) {
         if lane <= self.recovery.io_lanes {
-            let bytes = self.info_mut().in_capsule_bytes;
+            let info = self.info_mut();
+            let (bytes, depth) = (info.in_capsule_bytes, commands::queue_depth_max(info.cap));
             self.lanes[lane].queue.set_in_capsule(bytes);
+            self.lanes[lane].queue.bound_depth(depth);
             self.connect_lane(now, lane);
         } else {
             self.on_live(now);
