@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Command::Subsystem(args) => live::verbs::subsystem(args),
         Command::Namespace(args) => live::verbs::namespace(args),
         Command::Listener(args) => live::verbs::listener(args),
+        Command::Referral(args) => live::verbs::referral(args),
         Command::Host(args) => live::verbs::host(args),
         Command::Connection(args) => live::verbs::connection(args),
         Command::Ana(args) => live::verbs::ana(args),

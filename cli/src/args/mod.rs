@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Namespace(live::Noun<live::NamespaceVerb>),
     /// Where hosts reach the running target.
     Listener(live::Noun<live::ListenerVerb>),
+    /// Other discovery services that hosts are told of.
+    Referral(live::Noun<live::ReferralVerb>),
     /// Hosts that may connect to the running target.
     Host(live::Noun<live::HostVerb>),
     /// Connections of the running target.
