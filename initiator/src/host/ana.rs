@@ -42,6 +42,13 @@ impl Ana {
     pub(super) fn want(&mut self) {
         self.is_wanted = self.is_asked;
     }
+    /// The path did not do what it should: nothing goes by it until the log was read again. (Commands
+    /// that were sent again meanwhile used up their retries there.)
+    pub(super) fn doubt(&mut self) {
+        if self.is_asked {
+            (self.is_known, self.is_wanted) = (false, true);
+        }
+    }
     /// How good the path is for `nsid`: 0 is best; `None`: not usable now.
     pub(super) fn rank(&self, nsid: u32) -> Option<u8> {
         if !self.is_known {
@@ -115,8 +122,11 @@ impl<F: Fabric> Host<F> {
         if status.is_success() {
             self.scratch.region().read(0, &mut log);
         }
-        // Who does not tell, is taken at its best.
-        self.ana.learn(&log);
+        // What was read before something changed is read again.
+        if !self.ana.is_wanted {
+            // Who does not tell, is taken at its best.
+            self.ana.learn(&log);
+        }
     }
     pub(super) fn on_event(&mut self, dword: u32) {
         if AsyncEvent::from_dword(dword) == AsyncEvent::ANA_CHANGED {
@@ -156,6 +166,10 @@ mod tests {
         log[16 + 4..16 + 8].copy_from_slice(&[0xff; 4]);
         ana.learn(&log);
         assert_eq!(ana.rank(3), Some(0), "not said");
+        ana.doubt();
+        assert_eq!(ana.rank(1), None, "in doubt");
+        ana.learn(&log);
+        assert_eq!(ana.rank(1), Some(0));
         ana.forget();
         assert_eq!((ana.rank(1), ana.is_asked), (None, true));
     }

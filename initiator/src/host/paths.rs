@@ -201,7 +201,7 @@ impl<F: Fabric> Paths<F> {
             };
             done.append(&mut host.done);
             if done.iter().any(|it| is_of_path(it.status)) {
-                host.ana.want();
+                host.ana.doubt();
             }
             for it in done.drain(..) {
                 if is_of_path(it.status) && !closed {
