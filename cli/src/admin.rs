@@ -1,6 +1,7 @@
-//! The looking verbs: discover, id-ctrl, id-ns, list-ns.
+//! The looking verbs: id-ctrl, id-ns, list-ns.
 
 use crate::args::{Format, Namespace, Port};
+use crate::discover::{self, Log};
 use crate::failure::Failure;
 use crate::keys;
 use crate::output::print;
@@ -8,16 +9,8 @@ use initiator::edge::{self, AnySession, Settings};
 use initiator::{SessionError, TargetSpec, Timers};
 use serde_json::json;
 use std::time::Duration;
-use wire::fabrics::{
-    AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, SubsystemType, TransportKind,
-};
+use wire::fabrics::{Nqn, SubsystemType};
 use wire::nvme::identify::{IdentifyController, IdentifyNamespace, trim_field};
-use wire::nvme::log::LogId;
-
-/// Octets of the discovery log's header and of each record.
-const RECORD: usize = 1024;
-/// Records asked for at most: a target that claims more is not believed.
-const RECORDS_MAX: u64 = 4096;
 
 /// A session on `subnqn`. The discovery service that is only looked at for a subsystem's name need not
 /// prove itself: `must_prove`.
@@ -42,7 +35,8 @@ fn subsystem(port: &Port) -> Result<String, Failure> {
     if let Some(nqn) = &port.subnqn {
         return Ok(nqn.clone());
     }
-    let mut found: Vec<String> = records(port, false)?
+    let mut found: Vec<String> = discovery_log(port, false)?
+        .entries
         .iter()
         .filter(|entry| entry.subtype() == SubsystemType::Nvm.octet())
         .filter_map(|entry| entry.subnqn().ok().map(|nqn| nqn.as_str().to_owned()))
@@ -60,50 +54,12 @@ fn subsystem(port: &Port) -> Result<String, Failure> {
     }
 }
 
-fn records(port: &Port, must_prove: bool) -> Result<Vec<DiscoveryEntry>, Failure> {
+/// What the discovery service at a port tells.
+pub(crate) fn discovery_log(port: &Port, must_prove: bool) -> Result<Log, Failure> {
     let mut session = connect(port, Some(Nqn::DISCOVERY.into()), must_prove)?;
-    let lid = LogId::Discovery.octet();
-    let header = session.log_page(lid, 0, 1024)?;
-    let count = DiscoveryHeader::decode(&header).map_or(0, |header| header.record_count());
-    let bytes = (count.min(RECORDS_MAX) + 1) * RECORD as u64;
-    let log = session.log_page(lid, 0, u32::try_from(bytes).unwrap_or(u32::MAX))?;
+    let log = discover::read(&mut session)?;
     session.close();
-    Ok(log.chunks_exact(RECORD).skip(1).filter_map(DiscoveryEntry::decode).collect())
-}
-
-/// `flexblk discover`.
-pub(crate) fn discover(port: &Port) -> Result<(), Failure> {
-    let records = records(port, true)?;
-    if port.output == Format::Json {
-        let records: Vec<_> = records.iter().map(record_json).collect();
-        return print(serde_json::to_string_pretty(&json!({ "records": records }))?);
-    }
-    print(format_args!("Discovery Log Number of Records {}", records.len()))?;
-    for (number, entry) in records.iter().enumerate() {
-        print(format_args!("=====Discovery Log Entry {number}======"))?;
-        if let Some(fields) = record_json(entry).as_object() {
-            for (name, value) in fields {
-                let value = value.as_str().map_or(value.to_string(), str::to_owned);
-                print(format_args!("{name}: {value}"))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
-    let name =
-        |known: Option<&'static str>, octet: u8| known.map_or(octet.to_string(), str::to_owned);
-    let nqn = entry.subnqn().map(|nqn| nqn.as_str().to_owned()).unwrap_or_default();
-    json!({
-        "trtype": name(TransportKind::from_octet(entry.trtype()).map(TransportKind::as_str), entry.trtype()),
-        "adrfam": name(AddressFamily::from_octet(entry.adrfam()).map(AddressFamily::as_str), entry.adrfam()),
-        "subtype": name(SubsystemType::from_octet(entry.subtype()).map(SubsystemType::as_str), entry.subtype()),
-        "portid": entry.portid(),
-        "trsvcid": entry.trsvcid().unwrap_or_default(),
-        "subnqn": nqn,
-        "traddr": entry.traddr().unwrap_or_default(),
-    })
+    Ok(log)
 }
 
 /// `flexblk id-ctrl`.

@@ -13,6 +13,7 @@ mod compare;
 mod config;
 mod connect;
 mod copy;
+mod discover;
 mod failure;
 mod hosts;
 mod keys;
@@ -39,10 +40,11 @@ fn main() -> ExitCode {
         Command::Subsystem(args) => live::verbs::subsystem(args),
         Command::Namespace(args) => live::verbs::namespace(args),
         Command::Listener(args) => live::verbs::listener(args),
+        Command::Referral(args) => live::verbs::referral(args),
         Command::Host(args) => live::verbs::host(args),
         Command::Connection(args) => live::verbs::connection(args),
         Command::Ana(args) => live::verbs::ana(args),
-        Command::Discover(args) => admin::discover(args),
+        Command::Discover(args) => discover::run(args),
         Command::IdCtrl(args) => admin::id_ctrl(args),
         Command::IdNs(args) => admin::id_ns(args),
         Command::ListNs(args) => admin::list_ns(args),

@@ -1,5 +1,6 @@
 //! Any fabric that a host can have, behind one type: which one, the user says at run time.
 
+use crate::shared::Share;
 use crate::udp::AnyLink;
 use dpa::nic::Nic;
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
@@ -17,6 +18,8 @@ pub enum AnyFabric {
     Rdma(Box<Nic<AnyLink>>),
     /// NVMe/TCP.
     Tcp(Box<TcpFabric>),
+    /// One path's share of either.
+    Shared(Box<Share>),
 }
 
 impl AnyFabric {
@@ -26,6 +29,7 @@ impl AnyFabric {
         match self {
             AnyFabric::Rdma(nic) => nic.link().name(),
             AnyFabric::Tcp(_) => "tcp",
+            AnyFabric::Shared(share) => share.way(),
         }
     }
 }
@@ -36,6 +40,7 @@ macro_rules! each {
         match $self {
             AnyFabric::Rdma($fabric) => $call,
             AnyFabric::Tcp($fabric) => $call,
+            AnyFabric::Shared($fabric) => $call,
         }
     };
 }

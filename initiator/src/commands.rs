@@ -134,6 +134,10 @@ pub(crate) fn granted_queues(result: u64) -> usize {
     let granted = QueueCount::from_dword(result as u32);
     usize::from(granted.submission.raw().min(granted.completion.raw())) + 1
 }
+/// Set Features, Asynchronous Event Configuration: these events are wanted.
+pub(crate) fn set_events(bits: u32) -> Sqe {
+    FeatureCmd::set(FeatureId::ASYNC_EVENT, bits, NO_CID, Nsid::NONE)
+}
 /// Keep Alive.
 pub(crate) fn keep_alive() -> Sqe {
     Sqe::new(AdminOpcode::KeepAlive.octet(), NO_CID, Nsid::NONE)

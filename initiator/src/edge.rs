@@ -5,6 +5,7 @@ use crate::contract::Timers;
 use crate::host::HostOptions;
 use crate::identity;
 use crate::session::{Session, SessionError};
+use crate::shared;
 use crate::spec::{TargetSpec, Transport};
 use crate::udp;
 use crate::wait::{PollMode, Waiter};
@@ -58,7 +59,13 @@ pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, Ses
         keys: spec.keys().map(Arc::new),
         timers: settings.timers,
     };
-    Session::connect(fabric, options, Waiter::new(settings.poll))
+    let waiter = Waiter::new(settings.poll);
+    if spec.paths.is_empty() {
+        return Session::connect(fabric, options, waiter);
+    }
+    let shares = shared::split(fabric, spec.paths.len() + 1).into_iter();
+    let shares = shares.map(|share| AnyFabric::Shared(Box::new(share))).collect();
+    Session::connect_paths(shares, options, &spec.paths, waiter)
 }
 
 fn fabric(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyFabric> {

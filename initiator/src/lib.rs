@@ -13,6 +13,7 @@ pub mod identity;
 pub mod io;
 pub mod queue;
 pub mod session;
+pub mod shared;
 pub mod spec;
 pub mod udp;
 pub mod wait;

@@ -8,6 +8,7 @@ use crate::wait::Waiter;
 use memory::{Mr, Region};
 use netstack::fabric::Fabric;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use wire::nvme::Status;
 
@@ -59,7 +60,27 @@ impl<F: Fabric> Session<F> {
     ) -> Result<Session<F>, SessionError> {
         let now = Instant::now();
         let give_up = now + options.timers.connect_timeout;
-        let mut host = Host::new(fabric, options, now)?;
+        Session::over(Host::new(fabric, options, now)?, give_up, waiter)
+    }
+    /// The same with several paths to one subsystem, over shares of one fabric: see
+    /// [`Host::with_paths`]. Returns when one of them is live.
+    ///
+    /// Errors: as `connect`, of the first path.
+    pub fn connect_paths(
+        shares: Vec<F>,
+        options: HostOptions,
+        more: &[SocketAddr],
+        waiter: Waiter,
+    ) -> Result<Session<F>, SessionError> {
+        let now = Instant::now();
+        let give_up = now + options.timers.connect_timeout;
+        Session::over(Host::with_paths(shares, options, more, now)?, give_up, waiter)
+    }
+    fn over(
+        mut host: Host<F>,
+        give_up: Instant,
+        waiter: Waiter,
+    ) -> Result<Session<F>, SessionError> {
         let buffer = Region::allocate(BUFFER_BYTES)?;
         let mr = host.register(&buffer).map_err(io::Error::other)?;
         let mut session = Session { host, waiter, buffer, mr, done: Vec::new() };

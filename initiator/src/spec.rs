@@ -3,10 +3,11 @@
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
 //! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
 //! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`. With authentication:
-//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`.
+//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With more paths to the same subsystem, each
+//! `path=ADDR[:PORT]`.
 
 use auth::{HostKeys, Secret};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// Which fabric.
@@ -50,6 +51,9 @@ pub struct TargetSpec {
     pub traddr: IpAddr,
     /// Target's service id (port).
     pub trsvcid: u16,
+    /// More addresses of the same subsystem: paths that are used when the first is not, or not as
+    /// good.
+    pub paths: Vec<SocketAddr>,
     /// Subsystem NQN.
     pub subnqn: Option<String>,
     /// Namespace; 1 when not said.
@@ -84,6 +88,8 @@ pub struct SpecError {
 
 /// NVMe over Fabrics' assigned port. Source: NVMe over Fabrics, "Transport Service Identifier".
 pub const NVME_PORT: u16 = 4420;
+/// Paths besides the first, at most.
+const PATHS_MAX: usize = 15;
 
 impl TargetSpec {
     /// A port of `traddr`, nothing else said.
@@ -93,6 +99,7 @@ impl TargetSpec {
             transport: Transport::Rdma,
             traddr,
             trsvcid,
+            paths: Vec::new(),
             subnqn: None,
             nsid: 1,
             hostaddr: None,
@@ -177,6 +184,13 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
         "adrfam" => {}
         "traddr" => spec.traddr = value.parse().map_err(|_| bad("not an IP address"))?,
         "trsvcid" => spec.trsvcid = value.parse().map_err(|_| bad("not a port number"))?,
+        "path" => {
+            let (addr, port) = split_port(value).map_err(|why| bad(&why))?;
+            if spec.paths.len() >= PATHS_MAX {
+                return Err(bad("too many paths"));
+            }
+            spec.paths.push(SocketAddr::new(addr, port));
+        }
         "subnqn" | "nqn" => spec.subnqn = Some(value.into()),
         "hostaddr" => spec.hostaddr = Some(value.parse().map_err(|_| bad("not an IP address"))?),
         "hostnqn" => spec.hostnqn = Some(value.into()),
@@ -338,6 +352,7 @@ mod tests {
             ("traddr=1.2.3.4 trtype=tcp hdgst=yes", "on or off"),
             ("traddr=1.2.3.4 link=tcp", "auto, udp or shm"),
             ("traddr=1.2.3.4 colour=red", "not known"),
+            ("traddr=1.2.3.4 path=1.2.3:4420", "not an IP address"),
             ("http://1.2.3.4/", "not spoken"),
             ("nvme-rdma://1.2.3.4:x/", "not a port"),
         ] {

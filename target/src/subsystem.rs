@@ -142,6 +142,15 @@ pub enum ExportError {
         /// Characters at most.
         max: usize,
     },
+    /// A discovery service is told of once.
+    #[error("the discovery service at {0} is told of already")]
+    DuplicateReferral(std::net::SocketAddr),
+    /// No such discovery service is told of.
+    #[error("no discovery service at {0} is told of")]
+    NoSuchReferral(std::net::SocketAddr),
+    /// Every host reads all of them.
+    #[error("more than {0} other discovery services")]
+    TooManyReferrals(usize),
     /// No subsystem of that name here.
     #[error("no subsystem {0:?}")]
     NoSuchSubsystem(String),

@@ -177,12 +177,15 @@ pub(crate) enum ListenerVerb {
         /// Address.
         #[arg(short = 'a', long)]
         traddr: IpAddr,
-        /// NVMe service id (port).
-        #[arg(short = 's', long, default_value_t = 4420)]
-        trsvcid: u16,
+        /// NVMe service id (port) [4420, with --discovery 8009].
+        #[arg(short = 's', long)]
+        trsvcid: Option<u16>,
         /// Its number; the first free one when left out.
         #[arg(long)]
         portid: Option<u16>,
+        /// For discovery alone: no other subsystem is reached there.
+        #[arg(long)]
+        discovery: bool,
     },
     /// Let no more hosts come. Connections that were made stay.
     Remove {
@@ -191,6 +194,42 @@ pub(crate) enum ListenerVerb {
     },
     /// Show all.
     List,
+}
+
+/// `flexblk referral`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ReferralVerb {
+    /// Tell hosts of another discovery service.
+    Add {
+        /// Where.
+        #[command(flatten)]
+        place: ReferralPlace,
+        /// Its NQN; that of every discovery service when left out.
+        #[arg(short = 'n', long = "nqn")]
+        subnqn: Option<String>,
+    },
+    /// Tell of it no more.
+    Remove {
+        /// Where.
+        #[command(flatten)]
+        place: ReferralPlace,
+    },
+    /// Show all.
+    List,
+}
+
+/// Where another discovery service is.
+#[derive(Args, Debug)]
+pub(crate) struct ReferralPlace {
+    /// Transport.
+    #[arg(short = 't', long, value_enum)]
+    pub transport: Transport,
+    /// Address.
+    #[arg(short = 'a', long)]
+    pub traddr: IpAddr,
+    /// NVMe service id (port).
+    #[arg(short = 's', long, default_value_t = 8009)]
+    pub trsvcid: u16,
 }
 
 /// `flexblk host`.

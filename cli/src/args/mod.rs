@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Namespace(live::Noun<live::NamespaceVerb>),
     /// Where hosts reach the running target.
     Listener(live::Noun<live::ListenerVerb>),
+    /// Other discovery services that hosts are told of.
+    Referral(live::Noun<live::ReferralVerb>),
     /// Hosts that may connect to the running target.
     Host(live::Noun<live::HostVerb>),
     /// Connections of the running target.
@@ -37,7 +39,7 @@ pub(crate) enum Command {
     /// How well namespaces are reached.
     Ana(live::Noun<live::AnaVerb>),
     /// List what a target exports.
-    Discover(Port),
+    Discover(Discover),
     /// Show a controller's Identify structure.
     IdCtrl(Port),
     /// Show a namespace's Identify structure.
@@ -198,8 +200,20 @@ pub(crate) struct Serve {
 /// The NQN that `serve` exports when none is given.
 pub(crate) const DEFAULT_NQN: &str = "nqn.2026-11.io.flexblk:default";
 
-/// A target's port.
+/// `flexblk discover`.
 #[derive(Args, Debug)]
+pub(crate) struct Discover {
+    /// Where.
+    #[command(flatten)]
+    pub port: Port,
+    /// Print, for each subsystem, the string by which bench, read, write and fio reach it, with all
+    /// its paths; referrals are followed.
+    #[arg(long)]
+    pub targets: bool,
+}
+
+/// A target's port.
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Port {
     /// Transport.
     #[arg(short = 't', long, value_enum, default_value_t)]
@@ -291,7 +305,8 @@ impl std::fmt::Debug for CheckDhchapKey {
 pub(crate) struct Copy {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
     /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With
+    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each
+    /// time: more paths to the subsystem. With
     /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
     pub target: String,
     /// Authentication.
@@ -310,7 +325,8 @@ pub(crate) struct Copy {
 pub(crate) struct Bench {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
     /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With
+    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each
+    /// time: more paths to the subsystem. With
     /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
     pub target: String,
     /// Authentication.

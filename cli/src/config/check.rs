@@ -1,8 +1,8 @@
 //! From words to what they mean, and back.
 
-use super::ids;
 use super::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
 use super::words::{self, Ana};
+use super::{ids, referrals};
 use crate::args::Transport;
 use crate::hosts::{self, Host, Keys};
 use initiator::spec::NVME_PORT;
@@ -128,8 +128,8 @@ fn listeners(
 ) -> Result<BTreeMap<u16, Listener>, String> {
     let mut made = Model::default();
     let mean = |word: &words::Listener| {
-        let address = SocketAddr::new(word.traddr, word.trsvcid);
-        Listener { trtype: word.trtype, address }
+        let address = SocketAddr::new(word.traddr, word.service());
+        Listener { trtype: word.trtype, address, discovery: word.discovery }
     };
     for word in words {
         let Some(portid) = word.portid else { continue };
@@ -173,7 +173,8 @@ pub(crate) fn listeners_of(
                 portid: None,
                 trtype: *trtype,
                 traddr,
-                trsvcid,
+                trsvcid: Some(trsvcid),
+                discovery: false,
             };
             listeners(&asked.map(word).collect::<Vec<_>>(), running).map(Some)
         }
@@ -194,6 +195,7 @@ pub(crate) fn wanted(file: &words::File, running: &Model) -> Result<Model, Strin
     let listeners = listeners_of(file, &transports, running)?;
     let mut model = Model {
         listeners: listeners.unwrap_or_else(|| running.listeners.clone()),
+        referrals: referrals::meant(&file.referrals),
         subsystems: subsystems(&file.subsystems, running)?,
     };
     ids::keep(&mut model, running);
@@ -203,7 +205,9 @@ pub(crate) fn wanted(file: &words::File, running: &Model) -> Result<Model, Strin
 /// What only the whole shows. Errors: in words, with the way out.
 pub(crate) fn whole(model: &Model) -> Result<(), String> {
     for (portid, listener) in &model.listeners {
-        let twins = model.listeners.values().filter(|other| *other == listener).count();
+        let place = |it: &Listener| (it.trtype, it.address);
+        let all = model.listeners.values();
+        let twins = all.filter(|other| place(other) == place(listener)).count();
         if *portid == 0 || twins > 1 {
             return Err(format!(
                 "listener {portid}: numbers begin at 1, and addresses are used once"
@@ -213,6 +217,7 @@ pub(crate) fn whole(model: &Model) -> Result<(), String> {
             return Err(format!("listener {portid}: trsvcid 0 is no service"));
         }
     }
+    referrals::check(model)?;
     for (nqn, subsystem) in &model.subsystems {
         check_subsystem(model, nqn, subsystem).map_err(|why| format!("subsystem {nqn}: {why}"))?;
         for (nsid, namespace) in &subsystem.namespaces {
@@ -286,10 +291,12 @@ pub(crate) fn words(model: &Model) -> words::File {
         portid: Some(*portid),
         trtype: listener.trtype,
         traddr: listener.address.ip(),
-        trsvcid: listener.address.port(),
+        trsvcid: Some(listener.address.port()),
+        discovery: listener.discovery,
     };
     words::File {
         listeners: model.listeners.iter().map(listener).collect(),
+        referrals: referrals::words(model),
         subsystems: model.subsystems.iter().map(subsystem_words).collect(),
         ..words::File::default()
     }

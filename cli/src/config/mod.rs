@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod ids;
 pub(crate) mod model;
 pub(crate) mod nvmetcli;
+pub(crate) mod referrals;
 pub(crate) mod words;
 
 use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};
@@ -59,7 +60,8 @@ impl Plan {
             return Err(Failure::misuse("nothing to export: name a disk, such as mem:1GiB"));
         }
         let (listeners, transports_are_asked) = listeners(args, &file).map_err(Failure::misuse)?;
-        let mut model = Model { listeners, subsystems };
+        let referrals = referrals::meant(&file.referrals);
+        let mut model = Model { listeners, referrals, subsystems };
         check::whole(&model).map_err(Failure::misuse)?;
         ids::complete(&mut model, seed()).map_err(Failure::misuse)?;
         Ok(Plan {

@@ -1,9 +1,10 @@
 //! What is exported, as it is meant: everything checked, nothing left out.
 
+use super::referrals::Referral;
 use super::words::Ana;
 use crate::args::Transport;
 use crate::hosts::Keyring;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use target::{ChosenIds, HostList};
 
@@ -12,6 +13,8 @@ use target::{ChosenIds, HostList};
 pub(crate) struct Model {
     /// By their numbers in the discovery log, from 1.
     pub listeners: BTreeMap<u16, Listener>,
+    /// Other discovery services that hosts are told of.
+    pub referrals: BTreeSet<Referral>,
     /// By NQN.
     pub subsystems: BTreeMap<String, Subsystem>,
 }
@@ -23,6 +26,8 @@ pub(crate) struct Listener {
     pub trtype: Transport,
     /// `traddr` and `trsvcid`.
     pub address: SocketAddr,
+    /// No subsystem but the discovery service is reached there.
+    pub discovery: bool,
 }
 
 /// One subsystem.
@@ -118,7 +123,8 @@ impl Model {
 
 impl std::fmt::Display for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Listener { trtype, address } = self;
-        write!(f, "{trtype} traddr={} trsvcid={}", address.ip(), address.port())
+        let Listener { trtype, address, discovery } = self;
+        write!(f, "{trtype} traddr={} trsvcid={}", address.ip(), address.port())?;
+        if *discovery { f.write_str(", for discovery alone") } else { Ok(()) }
     }
 }

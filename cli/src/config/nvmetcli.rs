@@ -3,6 +3,8 @@
 //! What is read is taken out of the JSON; what is left then is what cannot be said here, and is
 //! named.
 
+mod referrals;
+
 use super::words::{Ana, AnaGroup, File, Listener, Namespace, Subsystem};
 use crate::args::Transport;
 use serde_json::{Map, Value};
@@ -41,7 +43,7 @@ pub(crate) fn import(text: &str) -> Result<Imported, String> {
     let subsystems = list(&mut fields, "subsystems", "", &mut left_out);
     for (at, value) in list(&mut fields, "ports", "", &mut left_out).into_iter().enumerate() {
         let mut port = Object::new(value, format!("ports[{at}]"), &mut left_out);
-        if let Some((listener, nqns, groups)) = read_port(&mut port) {
+        if let Some((listener, nqns, groups)) = read_port(&mut port, &mut file) {
             ports.insert(listener.portid.unwrap_or(0), (nqns, groups));
             file.listeners.push(listener);
         }
@@ -104,7 +106,10 @@ fn ana_groups(portid: u16, groups: &Groups) -> impl Iterator<Item = AnaGroup> + 
     })
 }
 
-fn read_port(port: &mut Object<'_>) -> Option<(Listener, BTreeSet<String>, Groups)> {
+fn read_port(
+    port: &mut Object<'_>,
+    file: &mut File,
+) -> Option<(Listener, BTreeSet<String>, Groups)> {
     let portid = port.number("portid");
     let mut groups = Groups::new();
     for (at, value) in port.list("ana_groups").into_iter().enumerate() {
@@ -123,9 +128,7 @@ fn read_port(port: &mut Object<'_>) -> Option<(Listener, BTreeSet<String>, Group
     let mut addr = port.object("addr");
     let listener = read_address(&mut addr, portid);
     addr.end();
-    for value in port.list("referrals") {
-        port.say(&format!("referral {value}: the discovery log tells of this target alone"));
-    }
+    referrals::read(port, &mut file.referrals);
     Some((listener?, nqns, groups))
 }
 
@@ -141,9 +144,11 @@ fn read_address(addr: &mut Object<'_>, portid: Option<u16>) -> Option<Listener> 
     addr.drop_if("adrfam", &["ipv4", "ipv6"]);
     addr.drop_if("treq", &["not specified", "not required"]);
     addr.drop_if("tsas", &["none"]);
-    let trsvcid = trsvcid.unwrap_or(initiator::spec::NVME_PORT);
+    let trsvcid = trsvcid.or(Some(initiator::spec::NVME_PORT));
     match (trtype, traddr) {
-        (Some(trtype), Some(traddr)) => Some(Listener { portid, trtype, traddr, trsvcid }),
+        (Some(trtype), Some(traddr)) => {
+            Some(Listener { portid, trtype, traddr, trsvcid, discovery: false })
+        }
         _ => {
             addr.say("the port is left out: its transport or address cannot be had here");
             None

@@ -3,6 +3,7 @@
 //! Names are those that users of `nvme`, nvmetcli and SPDK know. Unknown words are refused: a typo
 //! must not pass for a default.
 
+use super::referrals;
 use crate::args::{Offer, Poll, Transport};
 use crate::hosts::{self, Host};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub(crate) struct File {
     /// Where hosts come.
     #[serde(default, rename = "listener", skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<Listener>,
+    /// Other discovery services that hosts are told of.
+    #[serde(default, rename = "referral", skip_serializing_if = "Vec::is_empty")]
+    pub referrals: Vec<referrals::Word>,
     /// What is exported.
     #[serde(default, rename = "subsystem", skip_serializing_if = "Vec::is_empty")]
     pub subsystems: Vec<Subsystem>,
@@ -53,13 +57,21 @@ pub(crate) struct Listener {
     pub trtype: Transport,
     /// Address.
     pub traddr: IpAddr,
-    /// NVMe service id.
-    #[serde(default = "nvme_port")]
-    pub trsvcid: u16,
+    /// NVMe service id; 4420, or 8009 for discovery alone, when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trsvcid: Option<u16>,
+    /// For discovery alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub discovery: bool,
 }
 
-fn nvme_port() -> u16 {
-    initiator::spec::NVME_PORT
+impl Listener {
+    /// The service id that is meant.
+    pub(crate) fn service(&self) -> u16 {
+        let usual =
+            if self.discovery { referrals::DISCOVERY_PORT } else { initiator::spec::NVME_PORT };
+        self.trsvcid.unwrap_or(usual)
+    }
 }
 
 /// `[[subsystem]]`.

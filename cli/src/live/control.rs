@@ -139,8 +139,8 @@ impl<F: Fabric + 'static> Control<F> {
 
 /// The whole configuration as a file.
 pub(crate) fn text(fixed: &File, model: &Model) -> String {
-    let File { listeners, subsystems, .. } = check::words(model);
-    File { listeners, subsystems, ..fixed.clone() }.text()
+    let File { listeners, referrals, subsystems, .. } = check::words(model);
+    File { listeners, referrals, subsystems, ..fixed.clone() }.text()
 }
 
 /// Exports all of `model` on a target that exports nothing.

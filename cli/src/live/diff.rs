@@ -1,6 +1,7 @@
 //! What has to change to get from one configuration to another. Pure.
 
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use crate::config::referrals::Referral;
 use crate::hosts::Keyring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,6 +17,10 @@ pub(crate) enum Change {
     AddListener(u16, Listener),
     /// A listener goes.
     RemoveListener(u16, Listener),
+    /// Hosts are told of another discovery service.
+    AddReferral(Referral),
+    /// They are told of it no more.
+    RemoveReferral(Referral),
     /// A subsystem comes. Its namespaces come by themselves.
     AddSubsystem(String, Subsystem),
     /// A subsystem goes. Its namespaces went before.
@@ -84,6 +89,10 @@ pub(crate) fn diff(old: &Model, new: &Model) -> Vec<Change> {
             changes.push(Change::AddListener(*portid, *listener));
         }
     }
+    let gone = old.referrals.difference(&new.referrals).cloned();
+    changes.extend(gone.map(Change::RemoveReferral));
+    let come = new.referrals.difference(&old.referrals).cloned();
+    changes.extend(come.map(Change::AddReferral));
     for (nqn, subsystem) in &new.subsystems {
         match old.subsystems.get(nqn) {
             None => changes.push(Change::AddSubsystem(nqn.clone(), bare(subsystem))),
@@ -143,6 +152,8 @@ impl Change {
         match self {
             Change::AddListener(portid, listener) => Change::RemoveListener(*portid, *listener),
             Change::RemoveListener(portid, listener) => Change::AddListener(*portid, *listener),
+            Change::AddReferral(it) => Change::RemoveReferral(it.clone()),
+            Change::RemoveReferral(it) => Change::AddReferral(it.clone()),
             Change::AddSubsystem(nqn, it) => Change::RemoveSubsystem(nqn.clone(), it.clone()),
             Change::RemoveSubsystem(nqn, it) => Change::AddSubsystem(nqn.clone(), it.clone()),
             Change::AddNamespace(at, it) => Change::RemoveNamespace(at.clone(), it.clone()),
@@ -167,6 +178,8 @@ impl Change {
                 model.listeners.insert(*portid, *listener);
             }
             Change::RemoveListener(portid, _) => drop(model.listeners.remove(portid)),
+            Change::AddReferral(it) => drop(model.referrals.insert(it.clone())),
+            Change::RemoveReferral(it) => drop(model.referrals.remove(it)),
             Change::AddSubsystem(nqn, it) => {
                 model.subsystems.insert(nqn.clone(), it.clone());
             }
@@ -204,8 +217,12 @@ impl Change {
     /// `+` comes, `-` goes, `~` changes.
     pub(crate) fn sign(&self) -> char {
         match self {
-            Change::AddListener(..) | Change::AddSubsystem(..) | Change::AddNamespace(..) => '+',
+            Change::AddListener(..)
+            | Change::AddReferral(..)
+            | Change::AddSubsystem(..)
+            | Change::AddNamespace(..) => '+',
             Change::RemoveListener(..)
+            | Change::RemoveReferral(..)
             | Change::RemoveSubsystem(..)
             | Change::RemoveNamespace(..) => '-',
             Change::SetIdentity(..)
@@ -240,6 +257,7 @@ impl fmt::Display for Change {
             Change::AddListener(portid, it) | Change::RemoveListener(portid, it) => {
                 write!(f, "listener {portid}: trtype={it}")
             }
+            Change::AddReferral(it) | Change::RemoveReferral(it) => write!(f, "referral {it}"),
             Change::AddSubsystem(nqn, it) => write!(f, "subsystem {nqn}: {}", hosts(&it.hosts)),
             Change::RemoveSubsystem(nqn, _) => write!(f, "subsystem {nqn}"),
             Change::AddNamespace((nqn, nsid), it) => {

@@ -1,11 +1,12 @@
 //! Single changes, as the noun-verb commands ask for them. Pure: from one model to the next.
 
-use crate::config::check;
+use crate::args::Transport;
 use crate::config::model::{Group, Listener, Model, Namespace, Subsystem};
 use crate::config::words;
+use crate::config::{check, referrals};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use target::HostList;
 
 /// One change. Where `nqn` is `None`, the only subsystem is meant.
@@ -35,6 +36,10 @@ pub(crate) enum Edit {
     AddListener(words::Listener),
     /// Lets no more hosts come.
     RemoveListener { portid: u16 },
+    /// Tells hosts of another discovery service.
+    AddReferral(referrals::Word),
+    /// Tells of it no more.
+    RemoveReferral { trtype: Transport, traddr: IpAddr, trsvcid: u16 },
     /// Lets a host connect; "any": every host.
     AddHost { nqn: Option<String>, host: String },
     /// Lets it no more; "any": only those that were added.
@@ -88,6 +93,10 @@ impl Edit {
                     format!("no listener {portid}: `flexblk listener list` shows them")
                 })?;
             }
+            Edit::AddReferral(word) => referrals::add(&mut next, word)?,
+            Edit::RemoveReferral { trtype, traddr, trsvcid } => {
+                referrals::remove(&mut next, *trtype, SocketAddr::new(*traddr, *trsvcid))?;
+            }
             Edit::AddHost { nqn, host } => {
                 let (nqn, subsystem) = subsystem(&mut next, nqn.as_deref())?;
                 if host == ANY_HOST && !subsystem.keyring.is_empty() {
@@ -123,8 +132,8 @@ fn add_subsystem(model: &mut Model, word: &words::Subsystem) -> Result<(), Strin
 
 fn add_listener(model: &mut Model, word: &words::Listener) -> Result<(), String> {
     let portid = word.portid.unwrap_or_else(|| model.free_portid());
-    let address = SocketAddr::new(word.traddr, word.trsvcid);
-    let listener = Listener { trtype: word.trtype, address };
+    let address = SocketAddr::new(word.traddr, word.service());
+    let listener = Listener { trtype: word.trtype, address, discovery: word.discovery };
     match model.listeners.insert(portid, listener) {
         Some(_) => Err(format!("there is a listener {portid} already: take another number")),
         None => Ok(()),

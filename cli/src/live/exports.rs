@@ -118,6 +118,8 @@ impl<F: Fabric> Served<F> {
                 self.set_keys(nqn, &Step { from: none, to: it.keyring.clone() })?;
                 it.ana.iter().try_for_each(|(grpid, group)| self.set_ana(nqn, *grpid, group))
             }
+            Change::AddReferral(it) => reactor.add_referral(it.into()),
+            Change::RemoveReferral(it) => reactor.remove_referral(&it.into()),
             Change::RemoveSubsystem(nqn, _) => reactor.remove_subsystem(nqn),
             Change::RemoveNamespace(place, _) => {
                 self.whole.remove(place);
@@ -158,10 +160,20 @@ impl<F: Fabric> Exports<OpenDisk> for Served<F> {
         }
     }
     fn open(&mut self, portid: u16, listener: &Listener) -> Result<(), String> {
-        self.reactor.open_port(port(portid, listener)).map_err(words)
+        let port = port(portid, listener);
+        let opened = match listener.discovery {
+            true => self.reactor.open_discovery_port(port),
+            false => self.reactor.open_port(port),
+        };
+        opened.map_err(words)
     }
     fn close(&mut self, portid: u16, listener: &Listener) -> Result<(), String> {
-        self.reactor.close_port(&port(portid, listener)).map_err(words)
+        let port = port(portid, listener);
+        let closed = match listener.discovery {
+            true => self.reactor.close_discovery_port(&port),
+            false => self.reactor.close_port(&port),
+        };
+        closed.map_err(words)
     }
     fn resize(&mut self, place: &Place, octets: Option<u64>) -> Result<(), String> {
         let (blocks, block_bytes) = self.blocks(place)?;

@@ -38,6 +38,8 @@ pub(crate) enum Noun {
     Namespace,
     /// Listeners.
     Listener,
+    /// Other discovery services that hosts are told of.
+    Referral,
     /// Hosts that may connect.
     Host,
     /// Connections.

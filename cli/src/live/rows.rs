@@ -2,8 +2,8 @@
 
 use super::exports::View;
 use super::protocol::{Noun, Row};
-use crate::config::check;
 use crate::config::model::Model;
+use crate::config::{check, referrals};
 use serde_json::{Value, json};
 use target::HostList;
 
@@ -15,7 +15,8 @@ pub(crate) fn columns(noun: Noun) -> (&'static str, &'static [&'static str]) {
             "namespaces",
             &["nqn", "nsid", "size_bytes", "block_bytes", "read_only", "ana_group", "uri"],
         ),
-        Noun::Listener => ("listeners", &["portid", "trtype", "traddr", "trsvcid"]),
+        Noun::Listener => ("listeners", &["portid", "trtype", "traddr", "trsvcid", "discovery"]),
+        Noun::Referral => ("referrals", &["trtype", "traddr", "trsvcid", "subnqn"]),
         Noun::Host => ("hosts", &["nqn", "host"]),
         Noun::Connection => {
             ("connections", &["hostnqn", "from", "subnqn", "cntlid", "qid", "in_flight"])
@@ -30,6 +31,10 @@ pub(crate) fn rows(noun: Noun, model: &Model, view: &View) -> Vec<Row> {
         Noun::Namespace => namespaces(model, view),
         Noun::Listener => {
             let words = check::words(model).listeners;
+            words.iter().filter_map(|word| serde_json::to_value(word).ok()).collect()
+        }
+        Noun::Referral => {
+            let words = referrals::words(model);
             words.iter().filter_map(|word| serde_json::to_value(word).ok()).collect()
         }
         Noun::Host => hosts(model),

@@ -2,6 +2,7 @@
 
 use crate::args::Transport;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use crate::config::referrals::Referral;
 use crate::config::words::Ana;
 use crate::hosts::{Keyring, Keys};
 use proptest::prelude::*;
@@ -67,14 +68,22 @@ fn subsystems() -> impl Strategy<Value = Subsystem> {
 
 /// Any small configuration; it need not be one that passes every check.
 pub(super) fn models() -> impl Strategy<Value = Model> {
-    let listener = (any::<bool>(), 4420u16..4423).prop_map(|(is_tcp, port)| Listener {
-        trtype: if is_tcp { Transport::Tcp } else { Transport::Rdma },
-        address: ([127, 0, 0, 1], port).into(),
+    let transport =
+        || any::<bool>().prop_map(|tcp| if tcp { Transport::Tcp } else { Transport::Rdma });
+    let address = || (4420u16..4423).prop_map(|port| ([127, 0, 0, 1], port).into());
+    let listener = (transport(), address(), any::<bool>())
+        .prop_map(|(trtype, address, discovery)| Listener { trtype, address, discovery });
+    let nqn = prop::option::of("nqn.2026-01.io.d:[ab]");
+    let referral = (transport(), address(), nqn).prop_map(|(trtype, address, nqn)| Referral {
+        trtype,
+        address,
+        nqn,
     });
+    let referrals = prop::collection::btree_set(referral, 0..3);
     let listeners = prop::collection::btree_map(1u16..4, listener, 0..3);
     let nqns = "nqn.2026-01.io.s:[a-c]";
-    (listeners, prop::collection::btree_map(nqns, subsystems(), 0..3))
-        .prop_map(|(listeners, subsystems)| Model { listeners, subsystems })
+    (listeners, referrals, prop::collection::btree_map(nqns, subsystems(), 0..3))
+        .prop_map(|(listeners, referrals, subsystems)| Model { listeners, referrals, subsystems })
 }
 
 proptest! {
@@ -85,6 +94,7 @@ proptest! {
         let file = crate::config::words::File::parse(&text).unwrap();
         let listeners = crate::config::check::listeners_of(&file, &[], &Model::default()).unwrap();
         let subsystems = crate::config::check::subsystems(&file.subsystems, &Model::default());
+        prop_assert_eq!(crate::config::referrals::meant(&file.referrals), model.referrals);
         prop_assert_eq!(listeners.unwrap_or_default(), model.listeners);
         prop_assert_eq!(subsystems.unwrap(), model.subsystems);
     }

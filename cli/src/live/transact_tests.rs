@@ -88,6 +88,7 @@ proptest! {
             Ok(()) => {
                 let (model, opened, staged) = fake.everything();
                 prop_assert_eq!(&model.subsystems, &new.subsystems);
+                prop_assert_eq!(&model.referrals, &new.referrals);
                 let listeners: Vec<_> = new.listeners.iter().map(|(id, it)| (*id, *it)).collect();
                 prop_assert_eq!((opened, staged), (listeners, 0));
             }

@@ -7,9 +7,9 @@ use super::rows::columns;
 use crate::args::Format;
 use crate::args::live::{
     AnaVerb, Apply, ConfigVerb, ConnectionVerb, Control, Foreign, HostVerb, ListenerVerb,
-    NamespaceVerb, Noun, SubsystemVerb,
+    NamespaceVerb, Noun, ReferralVerb, SubsystemVerb,
 };
-use crate::config::{nvmetcli, words};
+use crate::config::{nvmetcli, referrals, words};
 use crate::failure::Failure;
 use crate::output::print;
 use serde_json::{Value, json};
@@ -130,14 +130,34 @@ pub(crate) fn listener(args: &Noun<ListenerVerb>) -> Result<(), Failure> {
     let edit = match &args.verb {
         ListenerVerb::List => return list(&args.control, Kind::Listener),
         ListenerVerb::Remove { portid } => Edit::RemoveListener { portid: *portid },
-        ListenerVerb::Add { transport, traddr, trsvcid, portid } => {
+        ListenerVerb::Add { transport, traddr, trsvcid, portid, discovery } => {
             Edit::AddListener(words::Listener {
                 portid: *portid,
                 trtype: *transport,
                 traddr: *traddr,
                 trsvcid: *trsvcid,
+                discovery: *discovery,
             })
         }
+    };
+    edited(&args.control, edit)
+}
+
+/// `flexblk referral`.
+pub(crate) fn referral(args: &Noun<ReferralVerb>) -> Result<(), Failure> {
+    let edit = match &args.verb {
+        ReferralVerb::List => return list(&args.control, Kind::Referral),
+        ReferralVerb::Add { place, subnqn } => Edit::AddReferral(referrals::Word {
+            trtype: place.transport,
+            traddr: place.traddr,
+            trsvcid: place.trsvcid,
+            subnqn: subnqn.clone(),
+        }),
+        ReferralVerb::Remove { place } => Edit::RemoveReferral {
+            trtype: place.transport,
+            traddr: place.traddr,
+            trsvcid: place.trsvcid,
+        },
     };
     edited(&args.control, edit)
 }

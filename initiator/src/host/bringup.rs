@@ -77,6 +77,8 @@ pub(super) const TAG_BRINGUP: u64 = 1;
 pub(super) const TAG_KEEP_ALIVE: u64 = 2;
 pub(super) const TAG_ABORT: u64 = 3;
 pub(super) const TAG_EVENT: u64 = 4;
+pub(super) const TAG_EVENTS: u64 = 5;
+pub(super) const TAG_ANA: u64 = 6;
 
 /// Memory for the data of the host's own commands, one at a time.
 pub(super) struct Scratch {
@@ -182,7 +184,12 @@ impl<F: Fabric> Host<F> {
     pub(super) fn handle_own(&mut self, now: Instant, tag: u64, status: Status, result: u64) {
         match tag {
             TAG_BRINGUP => self.handle_step(now, status, result),
-            TAG_EVENT if status.is_success() => self.ask_for_events(now),
+            TAG_EVENT if status.is_success() => {
+                #[expect(clippy::cast_possible_truncation, reason = "dword 0")]
+                self.on_event(result as u32);
+                self.ask_for_events(now);
+            }
+            TAG_ANA => self.on_ana(status),
             TAG_KEEP_ALIVE if !status.is_success() => {
                 let step = "Keep Alive";
                 self.break_down(now, HostError::Command { step, status });
@@ -284,6 +291,7 @@ impl<F: Fabric> Host<F> {
         if self.lanes.len() > 1 {
             self.ask_for_events(now);
         }
+        self.begin_ana(now);
         self.start_waiting(now);
     }
 

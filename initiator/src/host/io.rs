@@ -15,17 +15,35 @@ impl<F: Fabric> Host<F> {
     /// Panics if the tag's top bit is set or the queue was never asked for.
     pub fn submit(&mut self, now: Instant, queue: usize, command: Command) -> Result<(), Full> {
         assert!(queue + 1 < self.lanes.len(), "I/O queue {queue} of {}", self.lanes.len() - 1);
-        self.enqueue(now, queue + 1, command)
+        self.enqueue_anywhere(now, queue + 1, command)
     }
 
     /// Queues an admin command.
     ///
     /// Errors: the command itself when the queue is full. Panics as `submit`.
     pub fn submit_admin(&mut self, now: Instant, command: Command) -> Result<(), Full> {
-        self.enqueue(now, 0, command)
+        self.enqueue_anywhere(now, 0, command)
     }
 
-    fn enqueue(&mut self, now: Instant, lane: usize, command: Command) -> Result<(), Full> {
+    #[inline]
+    fn enqueue_anywhere(
+        &mut self,
+        now: Instant,
+        lane: usize,
+        command: Command,
+    ) -> Result<(), Full> {
+        let Some(mut paths) = self.paths.take() else { return self.enqueue(now, lane, command) };
+        let outcome = paths.submit(self, now, lane, command);
+        self.paths = Some(paths);
+        outcome
+    }
+
+    pub(super) fn enqueue(
+        &mut self,
+        now: Instant,
+        lane: usize,
+        command: Command,
+    ) -> Result<(), Full> {
         assert!(command.tag & OWN_TAGS == 0, "tag {:#x} is the host's own", command.tag);
         match self.phase {
             Phase::Live if self.lanes[lane].ready => self.start(now, lane, command),

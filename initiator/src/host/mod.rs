@@ -3,9 +3,11 @@
 //! `submit` queues a command, `turn` moves everything that can move, `poll_done` gives outcomes.
 //! Nothing blocks. What happens when the connection breaks: [`crate::contract`].
 
+mod ana;
 mod authentication;
 mod bringup;
 mod io;
+mod paths;
 mod recovery;
 
 pub use bringup::ControllerInfo;
@@ -168,6 +170,10 @@ pub struct Host<F: Fabric> {
     done: Vec<Completion>,
     aborts: Vec<recovery::Abort>,
     keep_alive_at: Option<Instant>,
+    /// How well namespaces are reached by this path.
+    ana: ana::Ana,
+    /// More paths to the same subsystem.
+    paths: Option<Box<paths::Paths<F>>>,
 }
 
 impl<F: Fabric> Host<F> {
@@ -197,12 +203,17 @@ impl<F: Fabric> Host<F> {
             done: Vec::with_capacity(1024),
             aborts: Vec::new(),
             keep_alive_at: None,
+            ana: ana::Ana::default(),
+            paths: None,
         })
     }
 
-    /// Where it is.
+    /// Where it is; of several paths, the one that is nearest to being live.
     #[must_use]
     pub fn state(&self) -> HostState {
+        if self.paths.is_some() { self.state_of_all() } else { self.own_state() }
+    }
+    fn own_state(&self) -> HostState {
         match self.phase {
             bringup::Phase::Live => HostState::Live,
             bringup::Phase::Dead => HostState::Dead,
@@ -215,17 +226,18 @@ impl<F: Fabric> Host<F> {
     /// Why there is no connection, when there is none.
     #[must_use]
     pub fn error(&self) -> Option<&HostError> {
-        self.error.as_ref()
+        let others = self.paths.iter().flat_map(|paths| paths.others());
+        self.error.as_ref().or_else(|| others.filter_map(|host| host.error.as_ref()).next())
     }
     /// What the controller said of itself; `None` before the first connection.
     #[must_use]
     pub fn info(&self) -> Option<&ControllerInfo> {
-        self.info.as_ref()
+        self.live().info.as_ref()
     }
     /// I/O queues in use.
     #[must_use]
     pub fn io_queues(&self) -> usize {
-        self.lanes.iter().skip(1).filter(|lane| lane.ready).count()
+        self.live().lanes.iter().skip(1).filter(|lane| lane.ready).count()
     }
     /// The fabric, for its counters and descriptor.
     pub fn fabric(&self) -> &F {
@@ -248,6 +260,15 @@ impl<F: Fabric> Host<F> {
 
     /// Moves everything that can move: sends what was queued, receives, runs timers, sends again.
     pub fn turn(&mut self, now: Instant) {
+        self.turn_alone(now);
+        if let Some(mut paths) = self.paths.take() {
+            paths.turn(self, now);
+            self.paths = Some(paths);
+            self.fabric.flush(now);
+        }
+    }
+    /// The same of this path.
+    fn turn_alone(&mut self, now: Instant) {
         let mut events = std::mem::take(&mut self.events);
         self.fabric.poll(now, &mut events);
         for event in events.drain(..) {
@@ -264,14 +285,21 @@ impl<F: Fabric> Host<F> {
     }
     /// Appends outcomes to `out`.
     pub fn poll_done(&mut self, out: &mut Vec<Completion>) {
-        out.append(&mut self.done);
+        match &mut self.paths {
+            Some(paths) => paths.poll_done(out),
+            None => out.append(&mut self.done),
+        }
     }
     /// When `turn` must be called even if nothing arrives.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let others = self.paths.as_ref().and_then(|paths| paths.poll_timeout(self));
+        self.own_timeout().into_iter().chain(others).min()
+    }
+    fn own_timeout(&self) -> Option<Instant> {
         // Deadlines of commands are looked at while live only: until then the attempt has its own,
         // and a past one in here would keep the caller from sleeping.
-        let live = self.lanes.iter().filter(|_| self.state() == HostState::Live);
+        let live = self.lanes.iter().filter(|_| self.phase == bringup::Phase::Live);
         let queues = live.filter_map(|lane| lane.queue.poll_timeout()).min();
         let own = [self.fabric.poll_timeout(), queues, self.keep_alive_at, self.wakes_at()];
         own.into_iter().flatten().min()

@@ -58,6 +58,9 @@ impl Recovery {
 impl<F: Fabric> Host<F> {
     /// Ends the association: queues are disconnected, what is outstanding fails.
     pub fn disconnect(&mut self, now: Instant) {
+        if let Some(paths) = &mut self.paths {
+            paths.disconnect(now);
+        }
         if !matches!(self.phase, Phase::Dead | Phase::Closed) {
             self.close_lanes(now);
             self.fail_everything();
@@ -68,7 +71,19 @@ impl<F: Fabric> Host<F> {
     /// All connections are gone (after `disconnect`, this takes the peer's goodbye).
     #[must_use]
     pub fn is_closed(&self) -> bool {
+        self.is_path_closed()
+            && self.paths.iter().flat_map(|paths| paths.others()).all(Host::is_closed)
+    }
+    fn is_path_closed(&self) -> bool {
         self.lanes.iter().all(|lane| lane.qp.is_none())
+    }
+
+    /// A path that gave up tries again, as if it had been live before.
+    pub(super) fn revive(&mut self, now: Instant) {
+        self.recovery = Recovery::new(now);
+        self.recovery.was_live = true;
+        self.recovery.retry_at = Some(now + self.options.timers.reconnect_delay);
+        self.phase = Phase::Closing;
     }
 
     pub(super) fn wakes_at(&self) -> Option<Instant> {
@@ -94,13 +109,14 @@ impl<F: Fabric> Host<F> {
                 self.expire_commands(now);
                 self.check_aborts(now);
                 self.keep_alive(now);
+                self.poll_ana(now);
             }
             Phase::Down if self.recovery.retry_at.is_some_and(|at| at <= now) => self.bring_up(now),
             Phase::Bringup(_) if self.recovery.attempt_until.is_some_and(|at| at <= now) => {
                 self.break_down(now, HostError::NoAnswer(self.options.target));
             }
             Phase::Bringup(_) => self.poll_ready(now),
-            Phase::Closing if self.is_closed() => self.phase = Phase::Down,
+            Phase::Closing if self.is_path_closed() => self.phase = Phase::Down,
             Phase::Down | Phase::Closing | Phase::Closed | Phase::Dead => {}
         }
         self.give_up(now);
@@ -146,6 +162,7 @@ impl<F: Fabric> Host<F> {
         tracing::info!(target = %self.options.target, %error, "host: connection down");
         self.error = Some(error);
         self.close_lanes(now);
+        self.ana.forget();
         self.keep_commands();
         self.recovery.attempt_until = None;
         let first = !self.recovery.was_live;

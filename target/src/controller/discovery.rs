@@ -1,15 +1,17 @@
-//! The discovery log: every subsystem at every port.
+//! The discovery log: every subsystem at every port, and other discovery services.
 //!
-//! Source: NVMe Base 2.0, "Discovery Log Page".
+//! Source: NVMe Base 2.1, "Discovery Log Page".
 
-use super::World;
 use super::registers::ADMIN_ENTRIES_MAX;
+use super::{Controller, World};
+use crate::directory::Referral;
 use crate::subsystem::{Port, Subsystem};
-use std::net::IpAddr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 use wire::fabrics::{
     AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, RdmaAddress, SubsystemType, TransportKind,
 };
-use wire::nvme::ControllerId;
+use wire::nvme::{AsyncEvent, ControllerId};
 
 /// The discovery service itself sends events when the log changes.
 const EFLAG_EVENTS: u16 = 1 << 1;
@@ -22,42 +24,85 @@ const RDMA_CM: u8 = 1;
 
 /// The whole page, with the subsystems that `host_nqn` may use.
 pub(super) fn log_page(world: &World<'_>, host_nqn: &str) -> Vec<u8> {
-    let allowed = |subsystem: &&Subsystem| subsystem.hosts().admits(host_nqn);
-    let at_port =
-        |port| world.subsystems.iter().filter(allowed).map(move |subsystem| (port, subsystem));
-    let pairs = world.ports.iter().flat_map(at_port);
-    let entries: Vec<DiscoveryEntry> =
-        pairs.filter_map(|(port, subsystem)| entry(port, subsystem)).collect();
+    let entries = entries(world, host_nqn);
     let mut header = DiscoveryHeader::zeroed();
-    header.set_generation(world.generation).set_record_count(entries.len() as u64);
+    header.set_generation(world.directory.generation()).set_record_count(entries.len() as u64);
     let mut page = header.as_octets().to_vec();
     entries.iter().for_each(|entry| page.extend_from_slice(entry.as_octets()));
     page
 }
 
+impl Controller {
+    /// What tells this log from others that its host might read: equal while no entry changes.
+    pub(crate) fn discovery_view(&self, world: &World<'_>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for entry in entries(world, &self.host_nqn) {
+            entry.as_octets().hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+    /// The log that its host reads is `view` now. The host hears of it if it was another.
+    pub(crate) fn handle_view(&mut self, view: u64) {
+        let known = self.view.replace(view);
+        if known.is_some_and(|known| known != view) {
+            self.handle_event(AsyncEvent::DISCOVERY_CHANGED);
+        }
+    }
+}
+
+/// Every subsystem that the host may use, at every port that leads to it; then the referrals.
+fn entries(world: &World<'_>, host_nqn: &str) -> Vec<DiscoveryEntry> {
+    let allowed = || world.subsystems.iter().filter(|it| it.hosts().admits(host_nqn));
+    let mut entries = Vec::new();
+    for port in world.ports {
+        entries.extend(allowed().filter_map(|subsystem| entry(port, subsystem)));
+    }
+    for port in world.directory.ports() {
+        let services = allowed().filter(|subsystem| subsystem.is_discovery());
+        entries.extend(services.filter_map(|subsystem| entry(port, subsystem)));
+    }
+    entries.extend(world.directory.referrals().iter().filter_map(referral));
+    entries
+}
+
 /// `None` never happens: a subsystem's name was checked when it was made.
 fn entry(port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
-    let subtype =
-        if subsystem.is_discovery() { SubsystemType::CurrentDiscovery } else { SubsystemType::Nvm };
-    let family = match port.address.ip() {
+    let is_discovery = subsystem.is_discovery();
+    let subtype = if is_discovery { SubsystemType::CurrentDiscovery } else { SubsystemType::Nvm };
+    let mut entry = at_address(port.transport, port.address);
+    entry
+        .set_subtype(subtype.octet())
+        .set_flow_control_optional(true)
+        .set_portid(port.id)
+        .set_eflags(if is_discovery { EFLAG_EVENTS } else { 0 })
+        .set_subnqn(&Nqn::new(subsystem.nqn()).ok()?);
+    Some(entry)
+}
+
+/// What the other service can do is its own to tell: no flags, no port. `None` never happens.
+fn referral(referral: &Referral) -> Option<DiscoveryEntry> {
+    let mut entry = at_address(referral.transport, referral.address);
+    entry
+        .set_subtype(SubsystemType::Referral.octet())
+        .set_subnqn(&Nqn::lenient(referral.nqn()).ok()?);
+    Some(entry)
+}
+
+fn at_address(transport: TransportKind, address: SocketAddr) -> DiscoveryEntry {
+    let family = match address.ip() {
         IpAddr::V4(_) => AddressFamily::Ipv4,
         IpAddr::V6(_) => AddressFamily::Ipv6,
     };
     let mut entry = DiscoveryEntry::zeroed();
     entry
-        .set_trtype(port.transport.octet())
+        .set_trtype(transport.octet())
         .set_adrfam(family.octet())
-        .set_subtype(subtype.octet())
-        .set_flow_control_optional(true)
-        .set_portid(port.id)
         .set_cntlid(ControllerId::DYNAMIC.0)
         .set_asqsz(ADMIN_ENTRIES_MAX)
-        .set_eflags(if subsystem.is_discovery() { EFLAG_EVENTS } else { 0 })
-        .set_trsvcid(&port.address.port().to_string())
-        .set_traddr(&port.address.ip().to_string())
-        .set_subnqn(&Nqn::new(subsystem.nqn()).ok()?)
-        .set_tsas(specific_address(port.transport));
-    Some(entry)
+        .set_trsvcid(&address.port().to_string())
+        .set_traddr(&address.ip().to_string())
+        .set_tsas(specific_address(transport));
+    entry
 }
 
 /// Transport specific address (TSAS). Over TCP it is the kind of security, of which there is none: 0.

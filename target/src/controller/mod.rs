@@ -27,6 +27,7 @@ pub(crate) use identify::lists_controllers;
 pub(crate) use registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX};
 
 use crate::access::{Gates, Viewer};
+use crate::directory::Directory;
 use crate::disk::DiskInfo;
 use crate::fault::Fault;
 use crate::queue::Inflight;
@@ -59,8 +60,8 @@ pub(crate) struct World<'w> {
     pub(crate) ports: &'w [Port],
     /// What namespaces lie on.
     pub(crate) disks: &'w [DiskInfo],
-    /// Counts changes of the two above, for the discovery log.
-    pub(crate) generation: u64,
+    /// What else the discovery log tells.
+    pub(crate) directory: &'w Directory,
     /// Most octets of one command.
     pub(crate) max_transfer_bytes: u32,
     /// Octets of data that a command may bring in its capsule.
@@ -121,6 +122,8 @@ pub(crate) struct Controller {
     /// Port through which it was made.
     port: u16,
     gates: Gates,
+    /// What the discovery log told when its host last heard of a change; `None` at first.
+    view: Option<u64>,
     /// Its connections are being ended.
     pub(crate) is_dying: bool,
 }
@@ -156,6 +159,7 @@ impl Controller {
             notices: Notices::default(),
             port: 0,
             gates: Gates::default(),
+            view: None,
             is_dying: false,
         }
     }

@@ -26,7 +26,7 @@ impl<F: Fabric> Reactor<F> {
             .collect();
         self.subsystems[at].set_hosts(hosts);
         out.into_iter().for_each(|index| self.end_controller(index));
-        self.tell_discovery();
+        self.directory.note_change();
         Ok(())
     }
     /// Says for which hosts namespace `nsid` exists. The others find it gone: its commands fail with
@@ -60,7 +60,7 @@ impl<F: Fabric> Reactor<F> {
     /// A connection came in through UDP or TCP port `port`: finds the port of the discovery log.
     pub(super) fn note_port(&mut self, qp: QpHandle, port: u16) {
         let (trtype, local) = self.fabric.path_of(qp);
-        let candidates = || self.ports.iter().filter(|it| it.address.port() == port);
+        let candidates = || self.all_ports().filter(|it| it.address.port() == port);
         let is_it = |it: &&Port| {
             let (transport, ip) = (it.transport.as_str(), it.address.ip());
             let is_here = local.is_none_or(|local| local == ip || ip.is_unspecified());
@@ -79,6 +79,9 @@ impl<F: Fabric> Reactor<F> {
         let controller = &mut self.controllers[at.controller];
         controller.set_port(queue.port_id);
         controller.refresh_gates(&self.subsystems[at.subsystem]);
+        if !controller.has_io_queues() {
+            self.note_view(at);
+        }
     }
 
     /// Something about namespaces of subsystem `at` changed: every controller looks again, and tells

@@ -34,6 +34,7 @@ impl<F: Fabric> Reactor<F> {
         let request = parse_connect(sqe, data, qid, entries_max)?;
         let subsystem = self
             .subsystem_index(request.subsystem_nqn.as_str())
+            .filter(|subsystem| !self.is_elsewhere(index, *subsystem))
             .ok_or(Fault::connect(ConnectFault::SUBSYSTEM_NQN))?;
         let controller = if qid == 0 {
             self.make_controller(now, &request, subsystem)?

@@ -115,7 +115,7 @@ impl<F: Fabric> Reactor<F> {
             subsystems: &self.subsystems,
             ports: &self.ports,
             disks: &self.disks,
-            generation: self.generation,
+            directory: &self.directory,
             max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
             // The I/O queues' are of the same fabric.
             in_capsule_bytes: self.queues[index].memory.capsule_data_bytes(),

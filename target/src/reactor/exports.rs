@@ -2,6 +2,7 @@
 
 use super::Reactor;
 use super::ana::check_group;
+use super::discovery::no_port;
 use super::disks::Disk;
 use crate::access::HostList;
 use crate::disk::{DiskInfo, DiskStats};
@@ -13,7 +14,6 @@ use memory::Access;
 use netstack::fabric::Fabric;
 use std::io;
 use storage::Backend;
-use wire::nvme::AsyncEvent;
 
 /// A namespace to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,7 +51,7 @@ impl<F: Fabric> Reactor<F> {
     pub fn listen(&mut self, port: Port) {
         self.fabric.listen(port.address.port());
         self.ports.push(port);
-        self.tell_discovery();
+        self.directory.note_change();
     }
     /// Accepts hosts at `port` while in use, and tells of it in the discovery log.
     ///
@@ -59,7 +59,7 @@ impl<F: Fabric> Reactor<F> {
     pub fn open_port(&mut self, port: Port) -> io::Result<()> {
         self.fabric.open_listener(port.transport.as_str(), port.address)?;
         self.ports.push(port);
-        self.tell_discovery();
+        self.directory.note_change();
         Ok(())
     }
     /// Accepts no more hosts at `port`, and tells no more of it. Connections that were made there
@@ -68,15 +68,10 @@ impl<F: Fabric> Reactor<F> {
     /// Errors: no such port, or the fabric cannot stop listening.
     pub fn close_port(&mut self, port: &Port) -> io::Result<()> {
         let at = self.ports.iter().position(|other| other == port);
-        let at = at.ok_or_else(|| io::Error::other(format!("no port {}", port.id)))?;
-        let same =
-            |other: &&Port| (other.transport, other.address) == (port.transport, port.address);
-        // It may be known by another number too.
-        if self.ports.iter().filter(same).count() == 1 {
-            self.fabric.close_listener(port.transport.as_str(), port.address)?;
-        }
+        let at = at.ok_or_else(|| no_port(port))?;
+        self.close_last(port)?;
         self.ports.remove(at);
-        self.tell_discovery();
+        self.directory.note_change();
         Ok(())
     }
     /// Exports a subsystem without namespaces. Errors: the name.
@@ -89,7 +84,7 @@ impl<F: Fabric> Reactor<F> {
             Some(at) => self.subsystems[at] = subsystem,
             None => self.subsystems.push(subsystem),
         }
-        self.tell_discovery();
+        self.directory.note_change();
         Ok(())
     }
     /// Takes a subsystem away, with its namespaces. Its hosts lose their controllers; commands that
@@ -107,7 +102,7 @@ impl<F: Fabric> Reactor<F> {
         for index in controllers.map(|(index, _)| index).collect::<Vec<_>>() {
             self.end_controller(index);
         }
-        self.tell_discovery();
+        self.directory.note_change();
         Ok(())
     }
     /// Gives a subsystem a serial number and a model, or those that it has by itself (`None`). Hosts
@@ -268,13 +263,5 @@ impl<F: Fabric> Reactor<F> {
         };
         let removed = |at: &usize| self.subsystems[*at].is_removed();
         (0..self.subsystems.len()).filter(removed).find(|at| !is_used(*at))
-    }
-    /// The discovery log changed.
-    pub(super) fn tell_discovery(&mut self) {
-        self.generation += 1;
-        for (_, controller) in self.controllers.iter_mut() {
-            controller.handle_event(AsyncEvent::DISCOVERY_CHANGED);
-        }
-        self.deliver_events();
     }
 }

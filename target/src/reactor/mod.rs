@@ -13,6 +13,7 @@ mod connect;
 mod connections;
 mod control;
 mod counters;
+mod discovery;
 mod disks;
 mod exports;
 mod fused;
@@ -31,6 +32,7 @@ pub use sleep::SpinBudget;
 use crate::action::Actions;
 use crate::config::Config;
 use crate::controller::Controller;
+use crate::directory::Directory;
 use crate::disk::DiskInfo;
 use crate::queue::Queue;
 use crate::reservation::{NoStore, ReservationStore};
@@ -57,8 +59,8 @@ pub struct Reactor<F: Fabric> {
     /// The discovery service comes first.
     subsystems: Vec<Subsystem>,
     ports: Vec<Port>,
-    /// Counts changes of the two above.
-    generation: u64,
+    /// What else the discovery log tells, and how often it changed.
+    directory: Directory,
     disks: Vec<DiskInfo>,
     backends: Vec<Disk>,
     /// Disks of removed namespaces that commands may still need, with their subsystems.
@@ -116,7 +118,7 @@ impl<F: Fabric> Reactor<F> {
             config,
             subsystems: vec![discovery],
             ports: Vec::new(),
-            generation: 1,
+            directory: Directory::default(),
             disks: Vec::new(),
             backends: Vec::new(),
             retiring: Vec::new(),
@@ -164,6 +166,7 @@ impl<F: Fabric> Reactor<F> {
             did_work |= self.poll_helper(now);
         }
         self.check_keep_alive(now);
+        did_work |= self.tell_discovery_changes();
         self.run_actions(now);
         if !self.preempts.is_empty() {
             self.poll_preempts();

@@ -153,7 +153,7 @@ impl<F: Fabric> Reactor<F> {
             subsystems: &self.subsystems,
             ports: &self.ports,
             disks: &self.disks,
-            generation: self.generation,
+            directory: &self.directory,
             max_transfer_bytes: self.max_transfer_bytes(at.subsystem),
             // Only Identify tells these.
             in_capsule_bytes: 0,

@@ -14,6 +14,7 @@ mod host;
 mod identify;
 mod io;
 mod live;
+mod persistent_discovery;
 mod probe;
 mod random;
 mod reservations;
