@@ -5,7 +5,14 @@
     reason = "numbers that are small because a test chose them, events that a test does not look at"
 )]
 
+#[cfg(test)]
 mod hostile;
+mod session;
+#[cfg(test)]
 mod sockets;
+#[cfg(test)]
 mod traffic;
 mod world;
+
+#[cfg(feature = "fuzz")]
+pub use session::run as session;
