@@ -26,7 +26,9 @@ pub use config::Config;
 pub use controller::ControllerKind;
 pub use disk::DiskStats;
 pub use identity::{ChosenIds, NamespaceIds};
-pub use reactor::{ConnectionInfo, Counters, NewNamespace, Reactor, SpinBudget, StagedDisk, Turn};
+pub use reactor::{
+    ConnectionInfo, Counters, NewNamespace, RateLimit, Reactor, SpinBudget, StagedDisk, Turn,
+};
 pub use reservation::{FileStore, NoStore, ReservationStore, SavedRegistrant, SavedReservations};
 pub use subsystem::{
     DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Protection, Subsystem,
