@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod limit;
 mod peer;
 mod server;
 mod soak;

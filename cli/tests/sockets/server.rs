@@ -54,15 +54,22 @@ impl Server {
         let mappings = fs::read_to_string(format!("{at}/maps")).unwrap().lines().count();
         Holds { resident_kib: resident, descriptors, mappings }
     }
+    /// What a `flexblk` command of these arguments prints.
+    pub(crate) fn ask(&self, first: &[&str], then: &[&str]) -> String {
+        let program = env!("CARGO_BIN_EXE_flexblk");
+        let output = Command::new(program).args(first).args(then).output().unwrap();
+        assert!(output.status.success(), "{first:?} {then:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+    /// The same of a command about the running target.
+    pub(crate) fn control(&self, words: &[&str]) -> String {
+        let control = self.folder.join("control");
+        self.ask(words, &["--control", control.to_str().unwrap()])
+    }
     /// Connections that the target knows of.
     fn connections(&self) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_flexblk"))
-            .args(["connection", "list", "-o", "json", "--control"])
-            .arg(self.folder.join("control"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap().split_whitespace().collect()
+        let list = self.control(&["connection", "list", "-o", "json"]);
+        list.split_whitespace().collect()
     }
     /// Waits until the target knows of no connection, and holds no more descriptors than `base`.
     pub(crate) fn await_none(&self, base: Holds) {

@@ -5,7 +5,7 @@ use crate::queue::parse_tag;
 use memory::{DmaBuf, Mr, Region};
 use std::collections::VecDeque;
 use std::time::Instant;
-use storage::{Backend, Done, Full, Geometry, Op, Purpose, Request};
+use storage::{Backend, DiskStatus, Done, Full, Geometry, Op, Purpose, Request};
 
 /// One disk.
 pub(crate) struct Disk {
@@ -16,6 +16,8 @@ pub(crate) struct Disk {
     limiter: Option<Box<Limiter<Request>>>,
     /// That limiter goes as soon as nothing waits.
     is_unlimited: bool,
+    /// To be told as done.
+    cancelled: Vec<Done>,
     last_poll: Option<Instant>,
     /// Registrations of its regions.
     pub(crate) regions: Vec<Mr>,
@@ -29,6 +31,7 @@ impl Disk {
             waiting: VecDeque::new(),
             limiter: None,
             is_unlimited: true,
+            cancelled: Vec::new(),
             last_poll: None,
             regions,
         }
@@ -55,6 +58,16 @@ impl Disk {
             None => self.limiter = Some(Box::new(Limiter::new(limit))),
         }
         self.is_unlimited = limit == RateLimit::default();
+    }
+    /// Connection `queue` has ended: what waits of it ends too, and the disk is not asked.
+    pub(crate) fn cancel(&mut self, queue: u32) {
+        let Some(limiter) = &mut self.limiter else { return };
+        let end = |request: Request| Done {
+            tag: request.tag,
+            status: DiskStatus::Internal,
+            buffer: request.buffer,
+        };
+        self.cancelled.extend(limiter.cancel(queue).map(end));
     }
     /// Those whose turn it is start.
     #[cold]
@@ -86,6 +99,7 @@ impl Disk {
         if self.is_idle() {
             return;
         }
+        done.append(&mut self.cancelled);
         self.backend.poll(now, done);
         while let Some(request) = self.waiting.pop_front() {
             if let Err(Full(request)) = self.backend.submit(request) {
@@ -98,6 +112,7 @@ impl Disk {
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
             && self.backend.in_flight() == 0
+            && self.cancelled.is_empty()
             && self.limiter.as_ref().is_none_or(|limiter| limiter.is_empty())
     }
     /// When to poll even if the descriptor stays quiet.

@@ -88,6 +88,12 @@ impl<T> Limiter<T> {
             None => self.lines.push_back((from, VecDeque::from([(cost, item)]))),
         }
     }
+    /// Takes out what waits of connection `from`, which has ended.
+    pub(crate) fn cancel(&mut self, from: u32) -> impl Iterator<Item = T> {
+        let at = self.lines.iter().position(|(line, _)| *line == from);
+        let line = at.and_then(|at| self.lines.remove(at));
+        line.into_iter().flat_map(|(_, line)| line.into_iter().map(|(_, item)| item))
+    }
     /// The next command that may start now.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<T> {
         let is_ready = |cost: &Cost| self.start_of(*cost).is_none_or(|at| at <= now);
