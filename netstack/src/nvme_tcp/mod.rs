@@ -36,7 +36,7 @@ mod place;
 mod turn;
 
 #[cfg(any(test, feature = "fuzz"))]
-#[cfg_attr(not(test), allow(dead_code, clippy::unwrap_used, reason = "a fuzz target uses a part"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "a fuzz target uses a part"))]
 mod tests;
 
 #[cfg(feature = "fuzz")]

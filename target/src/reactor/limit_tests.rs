@@ -1,4 +1,5 @@
 //! Rates that hold, in time that a test makes.
+#![allow(clippy::cast_precision_loss, reason = "numbers that are small because a test chose them")]
 
 use super::{BURST, Cost, Limiter, RateLimit};
 use proptest::prelude::*;

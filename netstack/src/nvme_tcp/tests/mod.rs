@@ -2,6 +2,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::wildcard_enum_match_arm,
+    clippy::unwrap_used,
     reason = "numbers that are small because a test chose them, events that a test does not look at"
 )]
 

@@ -229,13 +229,12 @@ impl Session<'_> {
     fn inject(&mut self, kind: u8, choice: u8) {
         let mut octets = self.octets(usize::from(choice & 0x7f) + 8);
         octets.resize(octets.len().max(8), 0);
-        if let Some(pdu) = PduKind::from_octet(octets[0] % 10) {
-            if kind & 0x20 == 0 {
-                octets[0] = pdu.octet();
-                octets[2] = pdu.hlen();
-                octets[1] &= 0x0f;
-                (octets[6], octets[7]) = (0, 0);
-            }
+        let pdu = PduKind::from_octet(octets[0] % 10).filter(|_| kind & 0x20 == 0);
+        if let Some(pdu) = pdu {
+            octets[0] = pdu.octet();
+            octets[2] = pdu.hlen();
+            octets[1] &= 0x0f;
+            (octets[6], octets[7]) = (0, 0);
         }
         self.is_broken = true;
         let is_controller = kind & 0x10 != 0;
