@@ -4,7 +4,7 @@ use super::host::{DATA_BYTES, QUEUES};
 use super::input::Input;
 use super::world::{HONEST_NQN, NQNS, SECRET, World, connect_command};
 use auth::{HostKeys, HostSide, Names, Step};
-use flexblk_target::{AnaState, Credentials, DISCOVERY_NQN, HostList};
+use flexblk_target::{AnaState, Credentials, DISCOVERY_NQN, HostList, RateLimit};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::fabrics::auth::AuthCmd;
@@ -232,7 +232,7 @@ fn operate(world: &mut World, input: &mut Input<'_>) {
     let state = all[usize::from(choice >> 1) % all.len()];
     let nsid = u32::from(choice >> 1 & 1) + 1;
     // What is not there is refused, and changes nothing.
-    let _ = match what % 9 {
+    let _ = match what % 10 {
         0 => reactor.set_ana_state(nqn, u32::from(choice >> 4 & 1) + 1, None, state),
         1 => reactor.set_ana_group(nqn, nsid, u32::from(choice >> 4 & 3) + 1),
         2 => reactor.set_namespace_hosts(nqn, nsid, hosts),
@@ -243,6 +243,14 @@ fn operate(world: &mut World, input: &mut Input<'_>) {
         7 => {
             world.add_namespace(nqn, nsid, if nsid == 1 { 512 } else { 4096 }, 8);
             Ok(())
+        }
+        8 => {
+            // Slow, fast, and none.
+            let ios_per_second = [0, 1, 100, 10_000][usize::from(choice >> 2 & 3)];
+            let write_bytes_per_second = [0, 4096, 1 << 20, 0][usize::from(choice >> 4 & 3)];
+            let limit =
+                RateLimit { ios_per_second, write_bytes_per_second, ..RateLimit::default() };
+            reactor.set_limit(nqn, nsid, limit)
         }
         _ => {
             let credentials = Credentials::new(SECRET.parse().expect("a secret"));

@@ -3,7 +3,9 @@
 use super::disk::{Disk, Watch};
 use super::host::Host;
 use auth::InlineHelper;
-use flexblk_target::{Config, Credentials, HostList, NewNamespace, Port, Reactor, TransportKind};
+use flexblk_target::{
+    Config, Credentials, HostList, NewNamespace, Port, RateLimit, Reactor, TransportKind,
+};
 use netstack::fabric::loopback::Loopback;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -151,6 +153,10 @@ impl World {
     /// Everything comes to an end, and nothing is left.
     pub(crate) fn finish(mut self) {
         self.watch.is_held.set(false);
+        for (nqn, nsid) in NQNS.into_iter().flat_map(|nqn| [(nqn, 1), (nqn, 2)]) {
+            // It may have been removed; then nothing waits there that does not end.
+            let _ = self.reactor.set_limit(nqn, nsid, RateLimit::default());
+        }
         self.settle();
         self.hosts.iter().for_each(Host::check_answered);
         self.read();

@@ -32,6 +32,8 @@ impl<F: Fabric> Reactor<F> {
         let at = self.export_index(nqn)?;
         let gone = self.subsystems[at].remove(nsid).ok_or(ExportError::NoSuchNamespace(nsid))?;
         self.subsystems[at].ana_mut().note_members(gone.ana_group);
+        // What waits for its turn has it now: the disk is wanted for nothing else.
+        self.backends[gone.disk.0 as usize].set_limit(RateLimit::default());
         self.retiring.push((gone.disk, at));
         self.keep_counts(gone.disk, at);
         self.refresh_access(at);

@@ -77,6 +77,22 @@ fn commands_that_wait_end_with_their_connection() {
     }
     host.run(&mut world);
     assert_eq!((world.reactor.connection_count(), world.reactor.controller_count()), (0, 0));
+}
+
+/// Goal: commands that wait at a namespace that goes are answered, and its disk is dropped.
+#[test]
+fn commands_that_wait_finish_when_their_namespace_goes() {
+    let mut world = World::new();
+    let mut host = world.connected(1, 32);
+    let limit = RateLimit { ios_per_second: 1, ..RateLimit::default() };
+    world.reactor.set_limit(NQN, 1, limit).unwrap();
+    for _ in 0..8 {
+        let sqe = host.rw(IoOpcode::Read, 0, 1, 0);
+        host.submit(1, sqe, &[]);
+    }
+    host.run(&mut world);
+    assert_eq!(host.queues[1].completions.len(), 1);
     world.reactor.remove_namespace(NQN, 1).unwrap();
-    world.settle();
+    host.run(&mut world);
+    assert_eq!(host.queues[1].completions.len(), 8);
 }
