@@ -180,6 +180,12 @@ impl Registry {
         Registry { slots, free, index_bits: capacity.trailing_zeros(), random: seed }
     }
 
+    /// Registrations that were made and not ended.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Registers the whole of `region` at its own address.
     ///
     /// Errors: [`RegistryFull`]. Panics if the rights contradict each other (see

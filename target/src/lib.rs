@@ -28,7 +28,9 @@ pub use controller::ControllerKind;
 pub use directory::Referral;
 pub use disk::DiskStats;
 pub use identity::{ChosenIds, NamespaceIds};
-pub use reactor::{ConnectionInfo, Counters, NewNamespace, Reactor, SpinBudget, StagedDisk, Turn};
+pub use reactor::{
+    ConnectionInfo, Counters, NewNamespace, RateLimit, Reactor, SpinBudget, StagedDisk, Turn,
+};
 pub use reservation::{FileStore, NoStore, ReservationStore, SavedRegistrant, SavedReservations};
 pub use subsystem::{
     DISCOVERY_NQN, DiskIndex, ExportError, Namespace, Port, Protection, Subsystem,

@@ -1,6 +1,7 @@
 //! What can be typed about a running target.
 
 use super::{Format, Transport};
+use crate::config::limit::Limit;
 use crate::config::words::Ana;
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -161,6 +162,18 @@ pub(crate) enum NamespaceVerb {
         /// A host that sees it; any: all do.
         #[arg(long = "host", value_name = "HOSTNQN", group = "what")]
         hosts: Vec<String>,
+    },
+    /// Limit how fast a namespace is read and written, by all hosts together. What is not said is not
+    /// limited.
+    SetLimit {
+        /// Its number.
+        nsid: u32,
+        /// Subsystem; the only one when left out.
+        #[arg(short = 'n', long = "nqn")]
+        nqn: Option<String>,
+        /// Rates.
+        #[command(flatten)]
+        limit: Limit,
     },
     /// Show all.
     List,

@@ -112,6 +112,7 @@ pub(crate) fn namespace(word: &words::Namespace) -> Result<Namespace, String> {
         read_only: word.read_only,
         ana_group: word.ana_group.unwrap_or(1),
         hosts: word.hosts.as_ref().map_or(HostList::Any, only),
+        limit: word.limit,
     })
 }
 
@@ -353,5 +354,6 @@ pub(crate) fn namespace_words(nsid: u32, namespace: &Namespace) -> words::Namesp
         read_only: namespace.read_only,
         ana_group: Some(namespace.ana_group).filter(|group| *group != 1),
         hosts: names(&namespace.hosts),
+        limit: namespace.limit,
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod check;
 pub(crate) mod ids;
+pub(crate) mod limit;
 pub(crate) mod model;
 pub(crate) mod nvmetcli;
 pub(crate) mod referrals;

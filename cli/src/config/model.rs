@@ -1,5 +1,6 @@
 //! What is exported, as it is meant: everything checked, nothing left out.
 
+use super::limit::Limit;
 use super::referrals::Referral;
 use super::words::Ana;
 use crate::args::Transport;
@@ -84,6 +85,8 @@ pub(crate) struct Namespace {
     pub ana_group: u32,
     /// Hosts that see it.
     pub hosts: HostList,
+    /// How fast it is read and written.
+    pub limit: Limit,
 }
 
 impl Namespace {
@@ -96,6 +99,7 @@ impl Namespace {
             read_only: false,
             ana_group: 1,
             hosts: HostList::Any,
+            limit: Limit::default(),
         }
     }
 }

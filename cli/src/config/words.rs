@@ -3,6 +3,7 @@
 //! Names are those that users of `nvme`, nvmetcli and SPDK know. Unknown words are refused: a typo
 //! must not pass for a default.
 
+use super::limit::Limit;
 use super::referrals;
 use crate::args::{Offer, Poll, Transport};
 use crate::hosts::{self, Host};
@@ -176,6 +177,9 @@ pub(crate) struct Namespace {
     /// NQNs of the hosts that see it; all when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Vec<String>>,
+    /// How fast it is read and written; as fast as can be when left out.
+    #[serde(default, skip_serializing_if = "Limit::is_none")]
+    pub limit: Limit,
 }
 
 impl File {

@@ -1,5 +1,6 @@
 //! What has to change to get from one configuration to another. Pure.
 
+use crate::config::limit::Limit;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
 use crate::config::referrals::Referral;
 use crate::hosts::Keyring;
@@ -45,6 +46,8 @@ pub(crate) enum Change {
     SetGroup(Place, Step<u32>),
     /// Hosts that see it.
     SetVisibility(Place, Step<HostList>),
+    /// How fast it is.
+    SetLimit(Place, Step<Limit>),
 }
 
 /// From what to what.
@@ -144,6 +147,8 @@ fn namespace_changes(place: &Place, old: &Namespace, new: &Namespace, changes: &
     changes.extend(group.map(|step| Change::SetGroup(place(), step)));
     let hosts = Step::between(&old.hosts, &new.hosts);
     changes.extend(hosts.map(|step| Change::SetVisibility(place(), step)));
+    let limit = Step::between(&old.limit, &new.limit);
+    changes.extend(limit.map(|step| Change::SetLimit(place(), step)));
 }
 
 impl Change {
@@ -168,6 +173,7 @@ impl Change {
             Change::SetReadOnly(at, step) => Change::SetReadOnly(at.clone(), step.reversed()),
             Change::SetGroup(at, step) => Change::SetGroup(at.clone(), step.reversed()),
             Change::SetVisibility(at, step) => Change::SetVisibility(at.clone(), step.reversed()),
+            Change::SetLimit(at, step) => Change::SetLimit(at.clone(), step.reversed()),
         }
     }
 
@@ -211,6 +217,7 @@ impl Change {
             Change::SetVisibility(place, step) => {
                 of(model, place, |it| it.hosts = step.to.clone());
             }
+            Change::SetLimit(place, step) => of(model, place, |it| it.limit = step.to),
         }
     }
 
@@ -232,7 +239,8 @@ impl Change {
             | Change::Resize(..)
             | Change::SetReadOnly(..)
             | Change::SetGroup(..)
-            | Change::SetVisibility(..) => '~',
+            | Change::SetVisibility(..)
+            | Change::SetLimit(..) => '~',
         }
     }
 }
@@ -292,6 +300,9 @@ impl fmt::Display for Change {
             Change::SetVisibility((nqn, nsid), step) => {
                 write!(f, "namespace {nsid} of {nqn}: {}", hosts(&step.to))
             }
+            Change::SetLimit((nqn, nsid), step) => {
+                write!(f, "namespace {nsid} of {nqn}: {}", step.to)
+            }
         }
     }
 }
@@ -302,6 +313,7 @@ fn described(namespace: &Namespace) -> String {
     words.extend(namespace.size.map(|octets| format!("{octets} B")));
     words.extend(namespace.read_only.then(|| "read-only".into()));
     words.extend((namespace.ana_group != 1).then(|| format!("group {}", namespace.ana_group)));
+    words.extend((!namespace.limit.is_none()).then(|| namespace.limit.to_string()));
     words.extend((namespace.hosts != HostList::Any).then(|| hosts(&namespace.hosts)));
     words.join(", ")
 }

@@ -1,6 +1,7 @@
 //! Single changes, as the noun-verb commands ask for them. Pure: from one model to the next.
 
 use crate::args::Transport;
+use crate::config::limit::Limit;
 use crate::config::model::{Group, Listener, Model, Namespace, Subsystem};
 use crate::config::words;
 use crate::config::{check, referrals};
@@ -32,6 +33,8 @@ pub(crate) enum Edit {
         /// "any", or NQNs.
         hosts: Option<Vec<String>>,
     },
+    /// Changes how fast one is.
+    SetLimit { nqn: Option<String>, nsid: u32, limit: Limit },
     /// Lets hosts come.
     AddListener(words::Listener),
     /// Lets no more hosts come.
@@ -85,6 +88,9 @@ impl Edit {
                 if let Some(hosts) = hosts {
                     namespace.hosts = host_list(hosts);
                 }
+            }
+            Edit::SetLimit { nqn, nsid, limit } => {
+                namespace(&mut next, nqn.as_deref(), *nsid)?.limit = *limit;
             }
             Edit::AddListener(word) => add_listener(&mut next, word)?,
             Edit::RemoveListener { portid } => {

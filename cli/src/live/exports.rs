@@ -84,6 +84,7 @@ impl<F: Fabric> Served<F> {
             hosts: namespace.hosts.clone(),
         };
         self.reactor.export(nqn, new, staged).map_err(words)?;
+        self.reactor.set_limit(nqn, *nsid, namespace.limit.into()).map_err(words)?;
         let (blocks, _) = self.blocks(place)?;
         self.whole.insert(place.clone(), whole_blocks.max(blocks));
         Ok(())
@@ -137,6 +138,7 @@ impl<F: Fabric> Served<F> {
             Change::SetVisibility((nqn, nsid), step) => {
                 reactor.set_namespace_hosts(nqn, *nsid, step.to.clone())
             }
+            Change::SetLimit((nqn, nsid), step) => reactor.set_limit(nqn, *nsid, step.to.into()),
             // Done before, or elsewhere.
             Change::AddNamespace(..)
             | Change::AddListener(..)

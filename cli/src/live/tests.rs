@@ -1,6 +1,7 @@
 //! Configurations for property tests.
 
 use crate::args::Transport;
+use crate::config::limit::Limit;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
 use crate::config::referrals::Referral;
 use crate::config::words::Ana;
@@ -18,17 +19,28 @@ fn state() -> impl Strategy<Value = Ana> {
     prop_oneof![Just(Ana::Optimized), Just(Ana::NonOptimized), Just(Ana::Inaccessible)]
 }
 
+fn limits() -> impl Strategy<Value = Limit> {
+    (0u32..3, 0u32..3, 0u32..3, 0u32..3).prop_map(|(ios, both, reads, writes)| Limit {
+        rw_ios_per_sec: ios,
+        rw_mbytes_per_sec: both,
+        r_mbytes_per_sec: reads,
+        w_mbytes_per_sec: writes,
+    })
+}
+
 fn namespaces() -> impl Strategy<Value = Namespace> {
     let uri = prop_oneof![Just("mem:1MiB"), Just("mem:2MiB"), Just("null:1GiB")];
     let uuid = prop::option::of(Just([7; 16]));
-    (uri, prop::option::of(1u64..3), uuid, any::<bool>(), 1u32..4, hosts()).prop_map(
-        |(uri, blocks, uuid, read_only, ana_group, hosts)| Namespace {
+    let limit = prop_oneof![Just(Limit::default()), limits()];
+    (uri, prop::option::of(1u64..3), uuid, any::<bool>(), 1u32..4, hosts(), limit).prop_map(
+        |(uri, blocks, uuid, read_only, ana_group, hosts, limit)| Namespace {
             uri: uri.into(),
             size: blocks.map(|blocks| blocks * 4096),
             ids: ChosenIds { uuid, ..ChosenIds::default() },
             read_only,
             ana_group,
             hosts,
+            limit,
         },
     )
 }

@@ -9,6 +9,7 @@ use crate::args::live::{
     AnaVerb, Apply, ConfigVerb, ConnectionVerb, Control, Foreign, HostVerb, ListenerVerb,
     NamespaceVerb, Noun, ReferralVerb, SubsystemVerb,
 };
+use crate::config::limit::Limit;
 use crate::config::{nvmetcli, referrals, words};
 use crate::failure::Failure;
 use crate::output::print;
@@ -92,6 +93,9 @@ pub(crate) fn namespace(args: &Noun<NamespaceVerb>) -> Result<(), Failure> {
             ana_group: *ana_group,
             hosts: some(hosts),
         },
+        NamespaceVerb::SetLimit { nsid, nqn, limit } => {
+            Edit::SetLimit { nqn: nqn.clone(), nsid: *nsid, limit: *limit }
+        }
         NamespaceVerb::Add {
             uri,
             nqn,
@@ -114,6 +118,7 @@ pub(crate) fn namespace(args: &Noun<NamespaceVerb>) -> Result<(), Failure> {
                 read_only: *read_only,
                 ana_group: *ana_group,
                 hosts: some(hosts),
+                limit: Limit::default(),
             };
             Edit::AddNamespace { nqn: nqn.clone(), namespace: Box::new(namespace) }
         }

@@ -26,11 +26,15 @@ pub struct Loopback {
     end: usize,
 }
 
-#[derive(Default)]
 struct Hub {
     ends: Vec<End>,
     sides: Vec<Side>,
+    /// Of each end, at once.
+    registrations_max: usize,
 }
+
+/// Registrations of an end where nothing else is said.
+const REGISTRATIONS_MAX: usize = 4096;
 
 struct End {
     addr: SocketAddr,
@@ -61,8 +65,13 @@ impl Loopback {
     /// A new hub with one end at `addr`.
     #[must_use]
     pub fn new(addr: SocketAddr) -> Loopback {
-        let hub = Rc::new(RefCell::new(Hub::default()));
-        Loopback { hub, end: 0 }.joined(addr)
+        Loopback::bounded(addr, REGISTRATIONS_MAX)
+    }
+    /// The same, whose ends have room for so many registrations each: a small hub is made faster.
+    #[must_use]
+    pub fn bounded(addr: SocketAddr, registrations_max: usize) -> Loopback {
+        let hub = Hub { ends: Vec::new(), sides: Vec::new(), registrations_max };
+        Loopback { hub: Rc::new(RefCell::new(hub)), end: 0 }.joined(addr)
     }
     /// Another end of the same hub, at `addr`.
     #[must_use]
@@ -72,10 +81,15 @@ impl Loopback {
     fn joined(mut self, addr: SocketAddr) -> Loopback {
         let mut hub = self.hub.borrow_mut();
         self.end = hub.ends.len();
-        let memory = Registry::new(4096, 1 + self.end as u64);
+        let memory = Registry::new(hub.registrations_max, 1 + self.end as u64);
         hub.ends.push(End { addr, memory, listening: Vec::new(), events: Vec::new() });
         drop(hub);
         self
+    }
+    /// Registrations that this end has now.
+    #[must_use]
+    pub fn registrations(&self) -> usize {
+        self.hub.borrow().ends[self.end].memory.in_use()
     }
     /// Cuts a connection as a dead peer would: both ends hear `Timeout`.
     pub fn cut(&mut self, qp: QpHandle) {

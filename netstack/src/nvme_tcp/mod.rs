@@ -35,8 +35,12 @@ mod outbox;
 mod place;
 mod turn;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "a fuzz target uses a part"))]
 mod tests;
+
+#[cfg(feature = "fuzz")]
+pub use tests::session;
 
 pub use beside::Beside;
 pub use config::TcpConfig;

@@ -157,6 +157,7 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         queue.handle_disconnected(&mut self.actions);
         self.blocked.retain(|blocked| *blocked != index);
+        self.backends.iter_mut().for_each(|disk| disk.cancel(index));
         let attachment = queue.attachment;
         if let Some(at) = attachment {
             let controller = &mut self.controllers[at.controller];

@@ -18,6 +18,7 @@ mod disks;
 mod exports;
 mod fused;
 mod handle_hasher;
+mod limit;
 mod namespaces;
 mod posts;
 mod preempt;
@@ -27,6 +28,7 @@ mod sleep;
 pub use connections::ConnectionInfo;
 pub use counters::Counters;
 pub use exports::{NewNamespace, StagedDisk};
+pub use limit::RateLimit;
 pub use sleep::SpinBudget;
 
 use crate::action::Actions;

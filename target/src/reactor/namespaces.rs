@@ -4,6 +4,7 @@
 
 use super::Reactor;
 use super::disks::Disk;
+use super::limit::RateLimit;
 use crate::controller::{World, lists_controllers};
 use crate::fault::{Fault, field};
 use crate::io::{Io, IoKind};
@@ -31,6 +32,8 @@ impl<F: Fabric> Reactor<F> {
         let at = self.export_index(nqn)?;
         let gone = self.subsystems[at].remove(nsid).ok_or(ExportError::NoSuchNamespace(nsid))?;
         self.subsystems[at].ana_mut().note_members(gone.ana_group);
+        // What waits for its turn has it now: the disk is wanted for nothing else.
+        self.backends[gone.disk.0 as usize].set_limit(RateLimit::default());
         self.retiring.push((gone.disk, at));
         self.keep_counts(gone.disk, at);
         self.refresh_access(at);
@@ -73,6 +76,19 @@ impl<F: Fabric> Reactor<F> {
         self.namespace_mut(at, nsid)?.protection =
             if read_only { Protection::ByOperator } else { Protection::None };
         self.tell_namespace_changed(at, nsid, None);
+        Ok(())
+    }
+
+    /// Sets how fast namespace `nsid` is read and written, by all hosts together. Commands wait for
+    /// their turn, those of each connection in order; none is refused, and admin commands, Flush, Write
+    /// Zeroes, Dataset Management and Verify do not wait. Commands that wait already come under the new
+    /// limits.
+    ///
+    /// Errors: no such subsystem or namespace.
+    pub fn set_limit(&mut self, nqn: &str, nsid: u32, limit: RateLimit) -> Result<(), ExportError> {
+        let at = self.export_index(nqn)?;
+        let disk = self.namespace_mut(at, nsid)?.disk;
+        self.backends[disk.0 as usize].set_limit(limit);
         Ok(())
     }
 

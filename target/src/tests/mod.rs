@@ -13,6 +13,7 @@ mod fused;
 mod host;
 mod identify;
 mod io;
+mod limits;
 mod live;
 mod persistent_discovery;
 mod probe;

@@ -179,7 +179,9 @@ impl CommonHeader {
         let data_bytes = data_bytes.and_then(|bytes| u32::try_from(bytes).ok());
         let data_bytes = data_bytes.ok_or(PduFault::field(field::PLEN))?;
         if data_bytes > framing.data_max {
-            return Err(PduFault::LIMIT_EXCEEDED);
+            // Before the handshake nothing with data has its turn, however much it is.
+            let is_early = framing.data_max == 0;
+            return Err(if is_early { PduFault::SEQUENCE } else { PduFault::LIMIT_EXCEEDED });
         }
         Ok(Shape { pad_bytes, data_bytes, data_digest, ..plain })
     }

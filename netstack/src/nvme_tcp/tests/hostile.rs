@@ -186,7 +186,9 @@ fn handshakes_name_the_fault() {
         fault
     };
     let command = Sqe::new(IoOpcode::Flush.octet(), Cid(1), Nsid(1));
-    assert_eq!(to_controller(&encoded(Pdu::CapsuleCmd(command), &[])), PduFault::SEQUENCE);
+    for data in [&[][..], &[0; 1024]] {
+        assert_eq!(to_controller(&encoded(Pdu::CapsuleCmd(command), data)), PduFault::SEQUENCE);
+    }
     let odd = IcReq { pfv: 7, ..ic_req() };
     assert_eq!(to_controller(&encoded(Pdu::IcReq(odd), &[])), PduFault::unsupported(field::PFV));
     let odd = IcReq { hpda: 32, ..ic_req() };

@@ -26,9 +26,9 @@ pub(super) struct End {
 }
 
 impl End {
-    fn new(config: TcpConfig, make: impl FnOnce(&Shared) -> Machine) -> End {
+    fn new(config: TcpConfig, bytes: usize, make: impl FnOnce(&Shared) -> Machine) -> End {
         let mut memory = Registry::new(8, 3);
-        let region = Region::allocate(REGION_BYTES).unwrap();
+        let region = Region::allocate(bytes).unwrap();
         let access = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
         let mr = memory.register(&region, access).unwrap();
         let held = Held::default();
@@ -115,8 +115,14 @@ fn addr() -> SocketAddr {
 impl World {
     /// Two that have not spoken yet.
     pub(super) fn strangers(host: TcpConfig, controller: TcpConfig) -> World {
-        let host = End::new(host, |shared| Machine::host(QpHandle(1), addr(), &params(), shared));
-        let controller = End::new(controller, |_| Machine::controller(QpHandle(2), addr(), 4420));
+        World::sized(REGION_BYTES, host, controller)
+    }
+    /// The same, with `bytes` of memory each.
+    pub(super) fn sized(bytes: usize, host: TcpConfig, controller: TcpConfig) -> World {
+        let make = |shared: &Shared| Machine::host(QpHandle(1), addr(), &params(), shared);
+        let host = End::new(host, bytes, make);
+        let make = |_: &Shared| Machine::controller(QpHandle(2), addr(), 4420);
+        let controller = End::new(controller, bytes, make);
         let mut world = World { host, controller, steps: VecDeque::from([usize::MAX]) };
         world.host.machine.handle_connected();
         world
@@ -125,6 +131,12 @@ impl World {
     /// control of the submission queue.
     pub(super) fn connected(host: TcpConfig, controller: TcpConfig, quiet: bool) -> World {
         let mut world = World::strangers(host, controller);
+        world.greet(quiet);
+        world
+    }
+    /// Two that have not spoken yet become so.
+    pub(super) fn greet(&mut self, quiet: bool) {
+        let world = self;
         (0..16).for_each(|slot| world.host.post_receive(slot, 16));
         world.run();
         assert!(matches!(world.host.events()[..], [FabricEvent::Established { .. }]));
@@ -150,7 +162,6 @@ impl World {
         world.run();
         world.controller.events();
         world.host.events();
-        world
     }
     /// Octets go both ways until none is left.
     pub(super) fn run(&mut self) {
