@@ -9,7 +9,7 @@ use initiator::{SessionError, TargetSpec, Timers};
 use serde_json::json;
 use std::time::Duration;
 use wire::fabrics::{
-    AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, SubsystemType, TransportKind,
+    AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, SubsystemType, TransportKind, Treq,
 };
 use wire::nvme::identify::{IdentifyController, IdentifyNamespace, trim_field};
 use wire::nvme::log::LogId;
@@ -99,6 +99,7 @@ fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
         "trtype": name(TransportKind::from_octet(entry.trtype()).map(TransportKind::as_str), entry.trtype()),
         "adrfam": name(AddressFamily::from_octet(entry.adrfam()).map(AddressFamily::as_str), entry.adrfam()),
         "subtype": name(SubsystemType::from_octet(entry.subtype()).map(SubsystemType::as_str), entry.subtype()),
+        "treq": name(Treq::from_octet(entry.treq()).map(Treq::as_str), entry.treq()),
         "portid": entry.portid(),
         "trsvcid": entry.trsvcid().unwrap_or_default(),
         "subnqn": nqn,

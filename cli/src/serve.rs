@@ -228,7 +228,7 @@ fn announce<F: Fabric>(
             let bytes = u128::from(ns.geometry.block_count) * u128::from(ns.geometry.block_bytes);
             let block = ns.geometry.block_bytes;
             writeln!(out, "  namespace {}: {bytes} octets in blocks of {block}", ns.nsid)?;
-            if let Some(Listener { trtype, address }) = plan.model.listeners.values().next() {
+            if let Some(Listener { trtype, address, .. }) = plan.model.listeners.values().next() {
                 let (addr, port) = (address.ip(), address.port());
                 writeln!(
                     out,
@@ -238,13 +238,13 @@ fn announce<F: Fabric>(
                 )?;
             }
         }
-        for Listener { trtype, address } in plan.model.listeners.values() {
+        for Listener { trtype, address, .. } in plan.model.listeners.values() {
             let (addr, port) = (address.ip(), address.port());
             writeln!(out, "  a Linux host: nvme connect -t {trtype} -a {addr} -s {port} -n {nqn}")?;
         }
     }
     let mut told: Vec<SocketAddr> = Vec::new();
-    for Listener { trtype, address } in plan.model.listeners.values() {
+    for Listener { trtype, address, .. } in plan.model.listeners.values() {
         if told.contains(address) {
             continue;
         }

@@ -21,11 +21,12 @@ mod slab;
 mod subsystem;
 
 pub use access::{ANA_GROUPS_MAX, AnaGroups, HostList};
-pub use auth::{Credentials, DhGroup, HashId, Secret};
+pub use auth::{Credentials, DhGroup, HashId, Secret, TlsKey};
 pub use config::Config;
 pub use controller::ControllerKind;
 pub use disk::DiskStats;
 pub use identity::{ChosenIds, NamespaceIds};
+pub use netstack::fabric::Security;
 pub use reactor::{ConnectionInfo, Counters, NewNamespace, Reactor, SpinBudget, StagedDisk, Turn};
 pub use reservation::{FileStore, NoStore, ReservationStore, SavedRegistrant, SavedReservations};
 pub use subsystem::{

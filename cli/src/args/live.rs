@@ -183,6 +183,9 @@ pub(crate) enum ListenerVerb {
         /// Its number; the first free one when left out.
         #[arg(long)]
         portid: Option<u16>,
+        /// Whether its hosts speak TLS (tcp).
+        #[arg(long, value_enum, default_value_t)]
+        tls: crate::config::tls::Tls,
     },
     /// Let no more hosts come. Connections that were made stay.
     Remove {

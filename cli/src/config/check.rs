@@ -2,6 +2,7 @@
 
 use super::ids;
 use super::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use super::tls::Tls;
 use super::words::{self, Ana};
 use crate::args::Transport;
 use crate::hosts::{self, Host, Keys};
@@ -129,7 +130,7 @@ fn listeners(
     let mut made = Model::default();
     let mean = |word: &words::Listener| {
         let address = SocketAddr::new(word.traddr, word.trsvcid);
-        Listener { trtype: word.trtype, address }
+        Listener { trtype: word.trtype, address, tls: word.tls }
     };
     for word in words {
         let Some(portid) = word.portid else { continue };
@@ -174,6 +175,7 @@ pub(crate) fn listeners_of(
                 trtype: *trtype,
                 traddr,
                 trsvcid,
+                tls: Tls::Off,
             };
             listeners(&asked.map(word).collect::<Vec<_>>(), running).map(Some)
         }
@@ -203,7 +205,7 @@ pub(crate) fn wanted(file: &words::File, running: &Model) -> Result<Model, Strin
 /// What only the whole shows. Errors: in words, with the way out.
 pub(crate) fn whole(model: &Model) -> Result<(), String> {
     for (portid, listener) in &model.listeners {
-        let twins = model.listeners.values().filter(|other| *other == listener).count();
+        let twins = model.listeners.values().filter(|other| other.is_at(listener)).count();
         if *portid == 0 || twins > 1 {
             return Err(format!(
                 "listener {portid}: numbers begin at 1, and addresses are used once"
@@ -211,6 +213,9 @@ pub(crate) fn whole(model: &Model) -> Result<(), String> {
         }
         if listener.address.port() == 0 {
             return Err(format!("listener {portid}: trsvcid 0 is no service"));
+        }
+        if !listener.tls.is_off() && listener.trtype != Transport::Tcp {
+            return Err(format!("listener {portid}: tls is for trtype tcp"));
         }
     }
     for (nqn, subsystem) in &model.subsystems {
@@ -287,6 +292,7 @@ pub(crate) fn words(model: &Model) -> words::File {
         trtype: listener.trtype,
         traddr: listener.address.ip(),
         trsvcid: listener.address.port(),
+        tls: listener.tls,
     };
     words::File {
         listeners: model.listeners.iter().map(listener).collect(),

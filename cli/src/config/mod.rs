@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod ids;
 pub(crate) mod model;
 pub(crate) mod nvmetcli;
+pub(crate) mod tls;
 pub(crate) mod words;
 
 use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};

@@ -1,5 +1,6 @@
 //! What is exported, as it is meant: everything checked, nothing left out.
 
+use super::tls::Tls;
 use super::words::Ana;
 use crate::args::Transport;
 use crate::hosts::Keyring;
@@ -23,6 +24,15 @@ pub(crate) struct Listener {
     pub trtype: Transport,
     /// `traddr` and `trsvcid`.
     pub address: SocketAddr,
+    /// Whether its hosts speak TLS.
+    pub tls: Tls,
+}
+
+impl Listener {
+    /// The other is in the same place.
+    pub(crate) fn is_at(&self, other: &Listener) -> bool {
+        (self.trtype, self.address) == (other.trtype, other.address)
+    }
 }
 
 /// One subsystem.
@@ -118,7 +128,7 @@ impl Model {
 
 impl std::fmt::Display for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Listener { trtype, address } = self;
-        write!(f, "{trtype} traddr={} trsvcid={}", address.ip(), address.port())
+        let Listener { trtype, address, tls } = self;
+        write!(f, "{trtype} traddr={} trsvcid={}{tls}", address.ip(), address.port())
     }
 }

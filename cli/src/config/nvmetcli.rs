@@ -3,6 +3,7 @@
 //! What is read is taken out of the JSON; what is left then is what cannot be said here, and is
 //! named.
 
+use super::tls::Tls;
 use super::words::{Ana, AnaGroup, File, Listener, Namespace, Subsystem};
 use crate::args::Transport;
 use serde_json::{Map, Value};
@@ -143,7 +144,9 @@ fn read_address(addr: &mut Object<'_>, portid: Option<u16>) -> Option<Listener> 
     addr.drop_if("tsas", &["none"]);
     let trsvcid = trsvcid.unwrap_or(initiator::spec::NVME_PORT);
     match (trtype, traddr) {
-        (Some(trtype), Some(traddr)) => Some(Listener { portid, trtype, traddr, trsvcid }),
+        (Some(trtype), Some(traddr)) => {
+            Some(Listener { portid, trtype, traddr, trsvcid, tls: Tls::Off })
+        }
         _ => {
             addr.say("the port is left out: its transport or address cannot be had here");
             None

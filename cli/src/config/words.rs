@@ -3,6 +3,7 @@
 //! Names are those that users of `nvme`, nvmetcli and SPDK know. Unknown words are refused: a typo
 //! must not pass for a default.
 
+use super::tls::Tls;
 use crate::args::{Offer, Poll, Transport};
 use crate::hosts::{self, Host};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,9 @@ pub(crate) struct Listener {
     /// NVMe service id.
     #[serde(default = "nvme_port")]
     pub trsvcid: u16,
+    /// "optional" or "required": its hosts speak TLS (tcp).
+    #[serde(default, skip_serializing_if = "Tls::is_off")]
+    pub tls: Tls,
 }
 
 fn nvme_port() -> u16 {

@@ -2,6 +2,7 @@
 
 use crate::args::Transport;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use crate::config::tls::Tls;
 use crate::config::words::Ana;
 use crate::hosts::{Keyring, Keys};
 use proptest::prelude::*;
@@ -67,7 +68,9 @@ fn subsystems() -> impl Strategy<Value = Subsystem> {
 
 /// Any small configuration; it need not be one that passes every check.
 pub(super) fn models() -> impl Strategy<Value = Model> {
-    let listener = (any::<bool>(), 4420u16..4423).prop_map(|(is_tcp, port)| Listener {
+    let tls = prop_oneof![Just(Tls::Off), Just(Tls::Optional), Just(Tls::Required)];
+    let listener = (any::<bool>(), 4420u16..4423, tls).prop_map(|(is_tcp, port, tls)| Listener {
+        tls,
         trtype: if is_tcp { Transport::Tcp } else { Transport::Rdma },
         address: ([127, 0, 0, 1], port).into(),
     });

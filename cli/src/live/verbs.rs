@@ -130,12 +130,13 @@ pub(crate) fn listener(args: &Noun<ListenerVerb>) -> Result<(), Failure> {
     let edit = match &args.verb {
         ListenerVerb::List => return list(&args.control, Kind::Listener),
         ListenerVerb::Remove { portid } => Edit::RemoveListener { portid: *portid },
-        ListenerVerb::Add { transport, traddr, trsvcid, portid } => {
+        ListenerVerb::Add { transport, traddr, trsvcid, portid, tls } => {
             Edit::AddListener(words::Listener {
                 portid: *portid,
                 trtype: *transport,
                 traddr: *traddr,
                 trsvcid: *trsvcid,
+                tls: *tls,
             })
         }
     };

@@ -35,6 +35,7 @@ impl<F: Fabric> Reactor<F> {
         let subsystem = self
             .subsystem_index(request.subsystem_nqn.as_str())
             .ok_or(Fault::connect(ConnectFault::SUBSYSTEM_NQN))?;
+        self.check_channel(index, request.host_nqn.as_str(), subsystem)?;
         let controller = if qid == 0 {
             self.make_controller(now, &request, subsystem)?
         } else {

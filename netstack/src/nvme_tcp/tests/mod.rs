@@ -7,5 +7,6 @@
 
 mod hostile;
 mod sockets;
+mod tls;
 mod traffic;
 mod world;
