@@ -1,4 +1,4 @@
-//! NVMe in-band authentication: DH-HMAC-CHAP, both sides.
+//! NVMe in-band authentication: DH-HMAC-CHAP, both sides; and keys for TLS ([`TlsKey`]).
 //!
 //! Read first: [`Secret`] (what an administrator hands out), then [`ControllerSide`] and [`HostSide`]
 //! (pure machines of one conversation: octets, time and randomness in, octets out), [`Job`] (the
@@ -21,6 +21,7 @@ mod host;
 mod job;
 mod response;
 mod secret;
+mod tls;
 
 pub use choice::Credentials;
 pub use controller::{ControllerSide, Received, Sent};
@@ -29,6 +30,7 @@ pub use host::{HostAuthError, HostKeys, HostSide, Step};
 pub use job::{Agreement, Exponent, Job, Outcome};
 pub use response::Names;
 pub use secret::{Secret, SecretError};
+pub use tls::{TlsKey, TlsKeyError, TlsPsk, tls_parties};
 pub use wire::fabrics::auth::{DhGroup, FailureReason, HashId};
 
 /// Fills octets with unpredictable ones.

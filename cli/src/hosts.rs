@@ -2,7 +2,7 @@
 //!
 //! Words are those of nvme-cli and of Linux's target.
 
-use auth::{Credentials, DhGroup, HashId, Secret};
+use auth::{Credentials, DhGroup, HashId, Secret, TlsKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +33,9 @@ pub(crate) struct Keys {
     /// "null", "ffdhe2048" and so on: the host must speak it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhchap_dhgroup: Option<String>,
+    /// It must come with TLS and this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_psk: Option<Hidden>,
 }
 
 /// Text that is not shown, but where it is kept.
@@ -53,6 +56,7 @@ pub(crate) fn keyring(hosts: &[Host]) -> Result<Keyring, String> {
     let mut keyring = Keyring::new();
     for Host { nqn, keys } in hosts {
         credentials(keys).map_err(|why| format!("host {nqn}: {why}"))?;
+        tls_key(keys).map_err(|why| format!("host {nqn}: {why}"))?;
         if keyring.insert(nqn.clone(), keys.clone()).is_some() {
             return Err(format!("host {nqn} is there twice"));
         }
@@ -79,6 +83,16 @@ pub(crate) fn credentials(host: &Keys) -> Result<Option<Credentials>, String> {
     }))
 }
 
+/// `None`: it comes without TLS. Errors: in words, without the key.
+pub(crate) fn tls_key(host: &Keys) -> Result<Option<TlsKey>, String> {
+    let parse = |text: &Hidden| text.0.parse::<TlsKey>().map_err(|why| format!("tls_psk: {why}"));
+    host.tls_psk.as_ref().map(parse).transpose()
+}
+/// Hosts that come with TLS.
+pub(crate) fn with_tls(keyring: &Keyring) -> impl Iterator<Item = &str> {
+    keyring.iter().filter(|(_, keys)| keys.tls_psk.is_some()).map(|(nqn, _)| nqn.as_str())
+}
+
 /// "sha256", or "hmac(sha256)" as Linux's target says.
 fn hash(word: &str) -> Result<HashId, String> {
     let name = word.strip_prefix("hmac(").and_then(|word| word.strip_suffix(')')).unwrap_or(word);
@@ -96,7 +110,7 @@ fn group(word: &str) -> Result<DhGroup, String> {
 /// What is wrong with a file, without the line that it shows when a secret may stand there.
 pub(crate) fn shown(error: &toml::de::Error) -> String {
     let text = error.to_string();
-    if text.contains("secret") { error.message().to_owned() } else { text }
+    if text.contains("secret") || text.contains("psk") { error.message().to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -132,6 +146,7 @@ mod tests {
             (format!("{secrets}\ndhchap_dhgroup = \"modp\""), "ffdhe2048"),
             (secrets.replace('"', ""), "expected"),
             ("dhchap_key = 1".into(), "dhchap_key"),
+            (format!("tls_psk = {SECRET:?}"), "tls_psk: a TLS key looks like"),
         ] {
             let error = planned(&lines).unwrap_err();
             assert!(error.contains(why) && !error.contains("AwQF"), "{error}");

@@ -3,7 +3,7 @@
 use crate::args::{CheckDhchapKey, GenDhchapKey, Secrets};
 use crate::failure::Failure;
 use crate::output::print;
-use auth::{HashId, Secret, system_random};
+use auth::{HashId, Secret, TlsKey, system_random};
 use initiator::{TargetSpec, identity};
 use zeroize::Zeroizing;
 
@@ -63,11 +63,15 @@ pub(crate) fn set(spec: &mut TargetSpec, secrets: &Secrets) -> Result<(), Failur
     if let Some(secret) = parse("--dhchap-ctrl-secret", &secrets.dhchap_ctrl_secret)? {
         spec.dhchap_ctrl_secret = Some(secret);
     }
+    if let Some(text) = &secrets.tls_key {
+        let key = text.parse::<TlsKey>();
+        spec.tls_key = Some(key.map_err(|why| Failure::misuse(format_args!("--tls-key: {why}")))?);
+    }
     Ok(())
 }
 
 /// Octets from hexadecimal digits.
-fn octets(hex: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+pub(crate) fn octets(hex: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let bad = || Failure::misuse("--secret: hexadecimal digits, two for each octet");
     if !hex.is_ascii() || !hex.len().is_multiple_of(2) {
         return Err(bad());

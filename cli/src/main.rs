@@ -21,6 +21,7 @@ mod limits;
 mod live;
 mod output;
 mod serve;
+mod tls_keys;
 mod units;
 
 use args::{Cli, Command};
@@ -52,6 +53,8 @@ fn main() -> ExitCode {
         Command::Write(args) => copy::write(args),
         Command::GenDhchapKey(args) => keys::generate(args),
         Command::CheckDhchapKey(args) => keys::check(args),
+        Command::GenTlsKey(args) => tls_keys::generate(args),
+        Command::CheckTlsKey(args) => tls_keys::check(args),
         Command::Bench(args) => bench::run(args),
         Command::Limits(args) => limits::run(args),
         Command::Compare(args) => compare::run(args),

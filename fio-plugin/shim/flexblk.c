@@ -20,7 +20,7 @@
 struct flexblk_eo {
 	void *pad;
 	char *trtype, *adrfam, *traddr, *trsvcid, *subnqn;
-	char *hostaddr, *hostnqn, *mode, *link, *hdgst, *ddgst, *poll;
+	char *hostaddr, *hostnqn, *mode, *link, *hdgst, *ddgst, *tls_key, *poll;
 	unsigned int nsid, nr_io_queues;
 };
 
@@ -54,6 +54,7 @@ static struct fio_option options[] = {
 	TEXT(link, NULL, "By which way: auto, udp or shm (default: auto: shared memory when the target is of this machine and offers it)"),
 	TEXT(hdgst, NULL, "Header digests over TCP: on or off (default: off)"),
 	TEXT(ddgst, NULL, "Data digests over TCP: on or off (default: off)"),
+	TEXT(tls_key, NULL, "Speak TLS over TCP with this key, NVMeTLSkey-1:... (default: no TLS)"),
 	TEXT(poll, NULL, "How to wait: busy or adaptive (default: adaptive)"),
 	COUNT(nr_io_queues, "1", 128, "I/O queues of each job"),
 	{ .name = NULL },
@@ -77,7 +78,7 @@ static int flexblk_connect(struct thread_data *td, unsigned int depth,
 		.trtype = eo->trtype, .adrfam = eo->adrfam, .traddr = eo->traddr,
 		.trsvcid = eo->trsvcid, .subnqn = eo->subnqn, .hostaddr = eo->hostaddr,
 		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .hdgst = eo->hdgst,
-		.ddgst = eo->ddgst, .poll = eo->poll,
+		.ddgst = eo->ddgst, .tls_key = eo->tls_key, .poll = eo->poll,
 		.nsid = eo->nsid, .nr_io_queues = eo->nr_io_queues, .queue_depth = depth,
 	};
 	char why[512] = "";

@@ -36,6 +36,7 @@ struct flexblk_opts {
 	const char *link;	/* "auto", "udp" or "shm"; NULL: auto */
 	const char *hdgst;	/* "on" or "off", over TCP; NULL: off */
 	const char *ddgst;	/* likewise */
+	const char *tls_key;	/* "NVMeTLSkey-1:...", over TCP; NULL: no TLS */
 	const char *poll;	/* "busy" or "adaptive"; NULL: adaptive */
 	uint32_t nsid;
 	uint32_t nr_io_queues;	/* of this connection, at least 1 */
@@ -63,7 +64,7 @@ struct flexblk_done {
 };
 
 /* The Rust side states the same sizes. */
-_Static_assert(sizeof(struct flexblk_opts) == 120, "layout of struct flexblk_opts");
+_Static_assert(sizeof(struct flexblk_opts) == 128, "layout of struct flexblk_opts");
 _Static_assert(sizeof(struct flexblk_info) == 16, "layout of struct flexblk_info");
 _Static_assert(sizeof(struct flexblk_done) == 16, "layout of struct flexblk_done");
 

@@ -31,6 +31,7 @@ pub struct Opts {
     link: *const c_char,
     hdgst: *const c_char,
     ddgst: *const c_char,
+    tls_key: *const c_char,
     poll: *const c_char,
     nsid: u32,
     nr_io_queues: u32,
@@ -56,7 +57,7 @@ pub struct Done {
 }
 
 // The header states the same sizes.
-const _: () = assert!(size_of::<Opts>() == 120);
+const _: () = assert!(size_of::<Opts>() == 128);
 const _: () = assert!(size_of::<Info>() == 16 && size_of::<Done>() == 16);
 
 unsafe extern "C" {

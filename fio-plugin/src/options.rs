@@ -32,6 +32,7 @@ pub(crate) unsafe fn read(opts: &Opts) -> Result<Options, (i32, String)> {
         ("link", opts.link),
         ("hdgst", opts.hdgst),
         ("ddgst", opts.ddgst),
+        ("tls_key", opts.tls_key),
     ] {
         // SAFETY: as above.
         if let Some(value) = unsafe { text(value) }.map_err(invalid)? {

@@ -9,6 +9,8 @@ use crate::shared;
 use crate::spec::{TargetSpec, Transport};
 use crate::udp;
 use crate::wait::{PollMode, Waiter};
+use auth::{HashId, TlsPsk};
+use netstack::fabric::{Psk, PskHash};
 use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -68,9 +70,25 @@ pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, Ses
     Session::connect_paths(shares, options, &spec.paths, waiter)
 }
 
+/// What this host speaks TLS with: nothing where it has no key.
+fn psks(spec: &TargetSpec) -> Vec<Psk> {
+    let Some(key) = &spec.tls_key else { return Vec::new() };
+    let (hostnqn, _) = identity::host(spec.hostnqn.as_deref());
+    let subnqn = spec.subnqn.as_deref().unwrap_or(Nqn::DISCOVERY);
+    let psk = |psk: TlsPsk| {
+        let hash = if psk.hash == HashId::Sha384 { PskHash::Sha384 } else { PskHash::Sha256 };
+        Psk { identity: psk.identity, secret: Arc::new(psk.secret), hash }
+    };
+    key.psks(&hostnqn, subnqn).into_iter().map(psk).collect()
+}
+
 fn fabric(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyFabric> {
     match spec.transport {
         Transport::Rdma => {
+            if spec.tls_key.is_some() {
+                let why = "TLS is spoken over TCP only: leave the TLS key out, or say trtype=tcp";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
             let nic = udp::nic(spec, settings.pcap.as_deref())?;
             Ok(AnyFabric::Rdma(Box::new(nic)))
         }
@@ -89,7 +107,9 @@ fn fabric(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyFabric> {
                 data_digest: spec.data_digest,
                 ..TcpConfig::host(spec.hostaddr.unwrap_or(unspecified))
             };
-            Ok(AnyFabric::Tcp(Box::new(TcpFabric::new(config)?)))
+            let mut fabric = TcpFabric::new(config)?;
+            fabric.set_host_psks(psks(spec));
+            Ok(AnyFabric::Tcp(Box::new(fabric)))
         }
     }
 }

@@ -3,10 +3,10 @@
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
 //! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
 //! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`. With authentication:
-//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With more paths to the same subsystem, each
-//! `path=ADDR[:PORT]`.
+//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With TLS (TCP): `tls_key=NVMeTLSkey-1:…`.
+//! With more paths to the same subsystem, each `path=ADDR[:PORT]`.
 
-use auth::{HostKeys, Secret};
+use auth::{HostKeys, Secret, TlsKey};
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -74,6 +74,8 @@ pub struct TargetSpec {
     pub dhchap_secret: Option<Secret>,
     /// What the controller must prove; never without the other.
     pub dhchap_ctrl_secret: Option<Secret>,
+    /// Speak TLS with this key (TCP).
+    pub tls_key: Option<TlsKey>,
 }
 
 /// A target string that cannot be understood: what is wrong and what would be right.
@@ -110,6 +112,7 @@ impl TargetSpec {
             data_digest: false,
             dhchap_secret: None,
             dhchap_ctrl_secret: None,
+            tls_key: None,
         }
     }
 }
@@ -125,6 +128,9 @@ impl TargetSpec {
         if self.dhchap_secret.is_none() && self.dhchap_ctrl_secret.is_some() {
             return Err("dhchap_ctrl_secret= needs dhchap_secret=".into());
         }
+        if self.tls_key.is_some() && self.transport != Transport::Tcp {
+            return Err("tls_key= is for trtype=tcp".into());
+        }
         Ok(self)
     }
 }
@@ -134,8 +140,11 @@ impl TargetSpec {
 pub fn without_secrets(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find("secret=") {
-        let (before, secret) = rest.split_at(at + "secret=".len());
+    let end_of = |text: &str, word: &str| text.find(word).map(|at| at + word.len());
+    while let Some(at) =
+        [end_of(rest, "secret="), end_of(rest, "tls_key=")].into_iter().flatten().min()
+    {
+        let (before, secret) = rest.split_at(at);
         shown.push_str(before);
         shown.push('…');
         rest = secret.find([' ', '\t', '\n', '&']).map_or("", |end| &secret[end..]);
@@ -196,6 +205,9 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
         "hostnqn" => spec.hostnqn = Some(value.into()),
         "dhchap_secret" => spec.dhchap_secret = Some(secret(key, value)?),
         "dhchap_ctrl_secret" => spec.dhchap_ctrl_secret = Some(secret(key, value)?),
+        "tls_key" => {
+            spec.tls_key = Some(value.parse().map_err(|why| format!("{key}=…: {why}"))?);
+        }
         "ns" | "nsid" => {
             spec.nsid = value.parse().ok().filter(|&n| n > 0).ok_or(bad("not a namespace id"))?;
         }
@@ -329,6 +341,23 @@ mod tests {
         let alone = format!("traddr=1.2.3.4 dhchap_ctrl_secret={secret}").parse::<TargetSpec>();
         assert!(alone.unwrap_err().to_string().contains("needs dhchap_secret="));
         assert_eq!(without_secrets("a=1 dhchap_secret=xyz b=2"), "a=1 dhchap_secret=… b=2");
+    }
+
+    /// Goal: a TLS key is read for TCP, and never told again.
+    #[test]
+    fn tls_keys_are_read_and_not_told() {
+        let key = "NVMeTLSkey-1:01:VRLbtnN9AQb2WXW3c9+wEf/DRLz0QuLdbYvEhwtdWwNf9LrZ:";
+        let words = format!("trtype=tcp traddr=1.2.3.4 tls_key={key}");
+        let spec: TargetSpec = words.parse().unwrap();
+        assert!(spec.tls_key.is_some() && !format!("{spec:?}").contains("VRLb"));
+        for bad in
+            [format!("{words} x=y"), words.replace("VRLb", "VRLa"), words.replace("tcp", "rdma")]
+        {
+            let error = bad.parse::<TargetSpec>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("VRL"), "{error}");
+        }
+        let both = "tls_key=a dhchap_secret=b tls_key=c d=e";
+        assert_eq!(without_secrets(both), "tls_key=… dhchap_secret=… tls_key=… d=e");
     }
 
     /// Goal: IPv6 addresses keep their colons, and the port defaults to NVMe's.

@@ -22,12 +22,13 @@ mod slab;
 mod subsystem;
 
 pub use access::{ANA_GROUPS_MAX, AnaGroups, HostList};
-pub use auth::{Credentials, DhGroup, HashId, Secret};
+pub use auth::{Credentials, DhGroup, HashId, Secret, TlsKey};
 pub use config::Config;
 pub use controller::ControllerKind;
 pub use directory::Referral;
 pub use disk::DiskStats;
 pub use identity::{ChosenIds, NamespaceIds};
+pub use netstack::fabric::Security;
 pub use reactor::{
     ConnectionInfo, Counters, NewNamespace, RateLimit, Reactor, SpinBudget, StagedDisk, Turn,
 };

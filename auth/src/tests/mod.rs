@@ -3,6 +3,7 @@
 mod known_answers;
 mod misuse;
 mod pairs;
+mod tls_keys;
 
 use crate::*;
 use std::sync::Arc;

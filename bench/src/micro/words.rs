@@ -212,6 +212,8 @@ fn reason_number(reason: DisconnectReason) -> u32 {
         DisconnectReason::Local => 1,
         DisconnectReason::Timeout => 2,
         DisconnectReason::Error(status) => ERROR | status as u32,
+        // There is no TLS over what this carries.
+        DisconnectReason::Insecure(_) => ERROR | WcStatus::RemInvReqErr as u32,
     }
 }
 

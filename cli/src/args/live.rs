@@ -199,6 +199,9 @@ pub(crate) enum ListenerVerb {
         /// For discovery alone: no other subsystem is reached there.
         #[arg(long)]
         discovery: bool,
+        /// Whether its hosts speak TLS (tcp).
+        #[arg(long, value_enum, default_value_t)]
+        tls: crate::config::tls::Tls,
     },
     /// Let no more hosts come. Connections that were made stay.
     Remove {

@@ -54,6 +54,10 @@ pub(crate) enum Command {
     GenDhchapKey(GenDhchapKey),
     /// Look whether a secret for authentication is one.
     CheckDhchapKey(CheckDhchapKey),
+    /// Make a key for TLS.
+    GenTlsKey(crate::tls_keys::GenTlsKey),
+    /// Look whether a key for TLS is one.
+    CheckTlsKey(crate::tls_keys::CheckTlsKey),
     /// Put load on a namespace and measure it.
     Bench(Bench),
     /// Measure what this machine can move at all.
@@ -261,6 +265,9 @@ pub(crate) struct Secrets {
     /// The secret that the controller must have, DHHC-1:…
     #[arg(short = 'C', long, value_name = "SECRET", requires = "dhchap_secret")]
     pub dhchap_ctrl_secret: Option<String>,
+    /// Speak TLS with this key, NVMeTLSkey-1:… (tcp).
+    #[arg(long, value_name = "KEY")]
+    pub tls_key: Option<String>,
 }
 
 impl std::fmt::Debug for Secrets {

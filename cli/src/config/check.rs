@@ -1,6 +1,7 @@
 //! From words to what they mean, and back.
 
 use super::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
+use super::tls::Tls;
 use super::words::{self, Ana};
 use super::{ids, referrals};
 use crate::args::Transport;
@@ -130,7 +131,8 @@ fn listeners(
     let mut made = Model::default();
     let mean = |word: &words::Listener| {
         let address = SocketAddr::new(word.traddr, word.service());
-        Listener { trtype: word.trtype, address, discovery: word.discovery }
+        let (trtype, discovery, tls) = (word.trtype, word.discovery, word.tls);
+        Listener { trtype, address, discovery, tls }
     };
     for word in words {
         let Some(portid) = word.portid else { continue };
@@ -176,6 +178,7 @@ pub(crate) fn listeners_of(
                 traddr,
                 trsvcid: Some(trsvcid),
                 discovery: false,
+                tls: Tls::Off,
             };
             listeners(&asked.map(word).collect::<Vec<_>>(), running).map(Some)
         }
@@ -206,9 +209,7 @@ pub(crate) fn wanted(file: &words::File, running: &Model) -> Result<Model, Strin
 /// What only the whole shows. Errors: in words, with the way out.
 pub(crate) fn whole(model: &Model) -> Result<(), String> {
     for (portid, listener) in &model.listeners {
-        let place = |it: &Listener| (it.trtype, it.address);
-        let all = model.listeners.values();
-        let twins = all.filter(|other| place(other) == place(listener)).count();
+        let twins = model.listeners.values().filter(|other| other.is_at(listener)).count();
         if *portid == 0 || twins > 1 {
             return Err(format!(
                 "listener {portid}: numbers begin at 1, and addresses are used once"
@@ -216,6 +217,9 @@ pub(crate) fn whole(model: &Model) -> Result<(), String> {
         }
         if listener.address.port() == 0 {
             return Err(format!("listener {portid}: trsvcid 0 is no service"));
+        }
+        if !listener.tls.is_off() && listener.trtype != Transport::Tcp {
+            return Err(format!("listener {portid}: tls is for trtype tcp"));
         }
     }
     referrals::check(model)?;
@@ -294,6 +298,7 @@ pub(crate) fn words(model: &Model) -> words::File {
         traddr: listener.address.ip(),
         trsvcid: Some(listener.address.port()),
         discovery: listener.discovery,
+        tls: listener.tls,
     };
     words::File {
         listeners: model.listeners.iter().map(listener).collect(),

@@ -7,6 +7,7 @@ pub(crate) mod limit;
 pub(crate) mod model;
 pub(crate) mod nvmetcli;
 pub(crate) mod referrals;
+pub(crate) mod tls;
 pub(crate) mod words;
 
 use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};

@@ -2,6 +2,7 @@
 
 use super::limit::Limit;
 use super::referrals::Referral;
+use super::tls::Tls;
 use super::words::Ana;
 use crate::args::Transport;
 use crate::hosts::Keyring;
@@ -29,6 +30,15 @@ pub(crate) struct Listener {
     pub address: SocketAddr,
     /// No subsystem but the discovery service is reached there.
     pub discovery: bool,
+    /// Whether its hosts speak TLS.
+    pub tls: Tls,
+}
+
+impl Listener {
+    /// The other is in the same place.
+    pub(crate) fn is_at(&self, other: &Listener) -> bool {
+        (self.trtype, self.address) == (other.trtype, other.address)
+    }
 }
 
 /// One subsystem.
@@ -127,8 +137,8 @@ impl Model {
 
 impl std::fmt::Display for Listener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Listener { trtype, address, discovery } = self;
-        write!(f, "{trtype} traddr={} trsvcid={}", address.ip(), address.port())?;
+        let Listener { trtype, address, discovery, tls } = self;
+        write!(f, "{trtype} traddr={} trsvcid={}{tls}", address.ip(), address.port())?;
         if *discovery { f.write_str(", for discovery alone") } else { Ok(()) }
     }
 }

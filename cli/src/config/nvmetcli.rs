@@ -5,6 +5,7 @@
 
 mod referrals;
 
+use super::tls::Tls;
 use super::words::{Ana, AnaGroup, File, Listener, Namespace, Subsystem};
 use crate::args::Transport;
 use serde_json::{Map, Value};
@@ -147,7 +148,7 @@ fn read_address(addr: &mut Object<'_>, portid: Option<u16>) -> Option<Listener> 
     let trsvcid = trsvcid.or(Some(initiator::spec::NVME_PORT));
     match (trtype, traddr) {
         (Some(trtype), Some(traddr)) => {
-            Some(Listener { portid, trtype, traddr, trsvcid, discovery: false })
+            Some(Listener { portid, trtype, traddr, trsvcid, discovery: false, tls: Tls::Off })
         }
         _ => {
             addr.say("the port is left out: its transport or address cannot be had here");

@@ -5,6 +5,7 @@
 
 use super::limit::Limit;
 use super::referrals;
+use super::tls::Tls;
 use crate::args::{Offer, Poll, Transport};
 use crate::hosts::{self, Host};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,9 @@ pub(crate) struct Listener {
     /// For discovery alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub discovery: bool,
+    /// "optional" or "required": its hosts speak TLS (tcp).
+    #[serde(default, skip_serializing_if = "Tls::is_off")]
+    pub tls: Tls,
 }
 
 impl Listener {

@@ -3,7 +3,7 @@
 use crate::config::limit::Limit;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
 use crate::config::referrals::Referral;
-use crate::hosts::Keyring;
+use crate::hosts::{Keyring, with_tls};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use target::HostList;
@@ -333,10 +333,16 @@ fn hosts(hosts: &HostList) -> String {
 fn proofs(keyring: &Keyring) -> String {
     let with_secret = keyring.iter().filter(|(_, keys)| keys.dhchap_secret.is_some());
     let nqns: Vec<&str> = with_secret.map(|(nqn, _)| nqn.as_str()).collect();
-    if nqns.is_empty() {
-        return "no host has to authenticate".into();
+    let mut words = if nqns.is_empty() {
+        "no host has to authenticate".into()
+    } else {
+        format!("to authenticate: {}", nqns.join(", "))
+    };
+    let secured: Vec<&str> = with_tls(keyring).collect();
+    if !secured.is_empty() {
+        words += &format!("; to come with TLS: {}", secured.join(", "));
     }
-    format!("to authenticate: {}", nqns.join(", "))
+    words
 }
 
 #[cfg(test)]

@@ -139,7 +139,8 @@ fn add_subsystem(model: &mut Model, word: &words::Subsystem) -> Result<(), Strin
 fn add_listener(model: &mut Model, word: &words::Listener) -> Result<(), String> {
     let portid = word.portid.unwrap_or_else(|| model.free_portid());
     let address = SocketAddr::new(word.traddr, word.service());
-    let listener = Listener { trtype: word.trtype, address, discovery: word.discovery };
+    let (trtype, discovery, tls) = (word.trtype, word.discovery, word.tls);
+    let listener = Listener { trtype, address, discovery, tls };
     match model.listeners.insert(portid, listener) {
         Some(_) => Err(format!("there is a listener {portid} already: take another number")),
         None => Ok(()),

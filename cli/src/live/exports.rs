@@ -4,7 +4,7 @@ use super::diff::{Change, Place, Step};
 use super::transact::{Exports, Ticket};
 use crate::config::model::{Group, Listener, Namespace};
 use crate::config::words::Ana;
-use crate::hosts::{Keyring, credentials};
+use crate::hosts::{Keyring, credentials, tls_key};
 use netstack::fabric::Fabric;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -19,6 +19,8 @@ pub(crate) struct Served<F: Fabric> {
     next_ticket: Ticket,
     /// Blocks of whole disks: the most that each ever had.
     whole: BTreeMap<Place, u64>,
+    /// Those that are open, by arrival.
+    listeners: Vec<(u16, Listener)>,
 }
 
 /// A disk to be exported.
@@ -42,7 +44,13 @@ pub(crate) struct View {
 
 impl<F: Fabric> Served<F> {
     pub(crate) fn new(reactor: Reactor<F>) -> Served<F> {
-        Served { reactor, staged: BTreeMap::new(), next_ticket: 0, whole: BTreeMap::new() }
+        Served {
+            reactor,
+            staged: BTreeMap::new(),
+            next_ticket: 0,
+            whole: BTreeMap::new(),
+            listeners: Vec::new(),
+        }
     }
     /// A look at it.
     pub(crate) fn view(&self) -> View {
@@ -99,11 +107,14 @@ impl<F: Fabric> Served<F> {
         let gone = step.from.keys().filter(|host| !step.to.contains_key(*host));
         for host in gone {
             self.reactor.set_credentials(nqn, host, None)?;
+            self.reactor.set_tls_key(nqn, host, None)?;
         }
         for (host, keys) in step.to.iter().filter(|(host, keys)| step.from.get(*host) != Some(keys))
         {
             let checked = credentials(keys).expect("it was checked with the file");
             self.reactor.set_credentials(nqn, host, checked)?;
+            let checked = tls_key(keys).expect("it was checked with the file");
+            self.reactor.set_tls_key(nqn, host, checked.as_ref())?;
         }
         Ok(())
     }
@@ -162,20 +173,31 @@ impl<F: Fabric> Exports<OpenDisk> for Served<F> {
         }
     }
     fn open(&mut self, portid: u16, listener: &Listener) -> Result<(), String> {
-        let port = port(portid, listener);
+        let place = port(portid, listener);
         let opened = match listener.discovery {
-            true => self.reactor.open_discovery_port(port),
-            false => self.reactor.open_port(port),
+            true => self.reactor.open_discovery_port(place.clone()),
+            false => self.reactor.open_port(place.clone()),
         };
-        opened.map_err(words)
+        opened.map_err(words)?;
+        self.listeners.push((portid, *listener));
+        self.reactor.secure_port(&place, listener.tls.into()).map_err(words)
     }
     fn close(&mut self, portid: u16, listener: &Listener) -> Result<(), String> {
-        let port = port(portid, listener);
+        let place = port(portid, listener);
         let closed = match listener.discovery {
-            true => self.reactor.close_discovery_port(&port),
-            false => self.reactor.close_port(&port),
+            true => self.reactor.close_discovery_port(&place),
+            false => self.reactor.close_port(&place),
         };
-        closed.map_err(words)
+        closed.map_err(words)?;
+        self.listeners.retain(|known| *known != (portid, *listener));
+        // Another of the same place, which came to replace it or did not, says what holds now.
+        match self.listeners.iter().rev().find(|(_, other)| other.is_at(listener)) {
+            Some((id, left)) => {
+                let left = (port(*id, left), left.tls.into());
+                self.reactor.secure_port(&left.0, left.1).map_err(words)
+            }
+            None => Ok(()),
+        }
     }
     fn resize(&mut self, place: &Place, octets: Option<u64>) -> Result<(), String> {
         let (blocks, block_bytes) = self.blocks(place)?;

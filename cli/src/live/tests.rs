@@ -4,6 +4,7 @@ use crate::args::Transport;
 use crate::config::limit::Limit;
 use crate::config::model::{Group, Identity, Listener, Model, Namespace, Subsystem};
 use crate::config::referrals::Referral;
+use crate::config::tls::Tls;
 use crate::config::words::Ana;
 use crate::hosts::{Keyring, Keys};
 use proptest::prelude::*;
@@ -83,8 +84,9 @@ pub(super) fn models() -> impl Strategy<Value = Model> {
     let transport =
         || any::<bool>().prop_map(|tcp| if tcp { Transport::Tcp } else { Transport::Rdma });
     let address = || (4420u16..4423).prop_map(|port| ([127, 0, 0, 1], port).into());
-    let listener = (transport(), address(), any::<bool>())
-        .prop_map(|(trtype, address, discovery)| Listener { trtype, address, discovery });
+    let tls = prop_oneof![Just(Tls::Off), Just(Tls::Optional), Just(Tls::Required)];
+    let listener = (transport(), address(), any::<bool>(), tls)
+        .prop_map(|(trtype, address, discovery, tls)| Listener { trtype, address, discovery, tls });
     let nqn = prop::option::of("nqn.2026-01.io.d:[ab]");
     let referral = (transport(), address(), nqn).prop_map(|(trtype, address, nqn)| Referral {
         trtype,

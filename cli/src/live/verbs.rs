@@ -135,13 +135,14 @@ pub(crate) fn listener(args: &Noun<ListenerVerb>) -> Result<(), Failure> {
     let edit = match &args.verb {
         ListenerVerb::List => return list(&args.control, Kind::Listener),
         ListenerVerb::Remove { portid } => Edit::RemoveListener { portid: *portid },
-        ListenerVerb::Add { transport, traddr, trsvcid, portid, discovery } => {
+        ListenerVerb::Add { transport, traddr, trsvcid, portid, discovery, tls } => {
             Edit::AddListener(words::Listener {
                 portid: *portid,
                 trtype: *transport,
                 traddr: *traddr,
                 trsvcid: *trsvcid,
                 discovery: *discovery,
+                tls: *tls,
             })
         }
     };

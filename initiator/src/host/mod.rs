@@ -112,6 +112,14 @@ pub enum HostError {
     /// The target wants a secure channel, which this host does not make.
     #[error("{0} demands authentication for a secure channel, which is not supported")]
     ChannelWanted(SocketAddr),
+    /// No TLS, though this host has a key for it.
+    #[error("no TLS with {addr}: {why}")]
+    Insecure {
+        /// Target.
+        addr: SocketAddr,
+        /// Why.
+        why: &'static str,
+    },
     /// One side does not believe the other.
     #[error("authentication with {addr} failed: {why}")]
     Authentication {

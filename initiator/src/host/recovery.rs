@@ -129,6 +129,9 @@ impl<F: Fabric> Host<F> {
         let addr = self.options.target;
         let error = match (self.phase, reason) {
             (Phase::Bringup(_), DisconnectReason::Timeout) => HostError::NoAnswer(addr),
+            (Phase::Bringup(_) | Phase::Live, DisconnectReason::Insecure(why)) => {
+                HostError::Insecure { addr, why }
+            }
             (Phase::Bringup(_) | Phase::Live, _) => HostError::Lost(addr),
             (Phase::Down | Phase::Closing | Phase::Closed | Phase::Dead, _) => return,
         };
@@ -158,6 +161,7 @@ impl<F: Fabric> Host<F> {
                 | HostError::SecretWanted(_)
                 | HostError::ChannelWanted(_)
                 | HostError::Authentication { .. }
+                | HostError::Insecure { .. }
         );
         tracing::info!(target = %self.options.target, %error, "host: connection down");
         self.error = Some(error);

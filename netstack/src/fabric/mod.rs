@@ -6,6 +6,9 @@
 //! `poll` tells what happened. Nothing blocks and nothing calls back.
 
 pub mod loopback;
+mod secure;
+
+pub use secure::{Psk, PskHash, Security};
 
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull, Sge};
 use std::io;
@@ -134,6 +137,8 @@ pub enum DisconnectReason {
     Timeout,
     /// The peer or this side broke the protocol; the connection is in error.
     Error(WcStatus),
+    /// TLS was wanted and could not be spoken, or was broken: why, in words.
+    Insecure(&'static str),
 }
 
 /// What happened.
@@ -217,6 +222,13 @@ pub fn no_transport(trtype: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
+/// What a fabric says of a transport that has no TLS.
+#[must_use]
+pub fn no_tls(trtype: &str) -> io::Error {
+    let why = format!("TLS is spoken over tcp, not over {trtype:?}: leave tls out there");
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
+
 /// A transport for NVMe over Fabrics, owned by one polling thread.
 pub trait Fabric {
     /// Bounds.
@@ -280,6 +292,25 @@ pub trait Fabric {
     /// Errors: `Unsupported` by this fabric.
     fn close_listener(&mut self, trtype: &str, _address: SocketAddr) -> io::Result<()> {
         Err(no_transport(trtype))
+    }
+    /// Says whether hosts that come to the listener at `address` speak TLS. Until then they do not.
+    ///
+    /// Errors: no such listener; `Unsupported`: there is no TLS over this transport, in words.
+    fn secure_listener(
+        &mut self,
+        trtype: &str,
+        _address: SocketAddr,
+        security: Security,
+    ) -> io::Result<()> {
+        if security == Security::None { Ok(()) } else { Err(no_tls(trtype)) }
+    }
+    /// Controller: hosts that name `identity` have this key from now on, or none. Connections that
+    /// were made stay.
+    fn set_psk(&mut self, _identity: &str, _psk: Option<Psk>) {}
+    /// Controller: name of the key that the host of a connection has proved to have. `None`: it does
+    /// not speak TLS.
+    fn identity_of(&self, _qp: QpHandle) -> Option<&str> {
+        None
     }
     /// The transport of a connection, and this side's address where that is known.
     fn path_of(&self, _qp: QpHandle) -> (&'static str, Option<IpAddr>) {

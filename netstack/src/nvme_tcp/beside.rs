@@ -2,7 +2,7 @@
 
 use super::TcpFabric;
 use crate::fabric::{
-    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle, Work,
+    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, Psk, QpHandle, Security, Work,
 };
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -94,6 +94,23 @@ impl<F: Fabric> Fabric for Beside<F> {
     fn listen(&mut self, port: u16) {
         self.fabric.listen(port);
         self.tcp.listen(port);
+    }
+    fn secure_listener(
+        &mut self,
+        trtype: &str,
+        address: SocketAddr,
+        security: Security,
+    ) -> io::Result<()> {
+        match trtype {
+            "tcp" => self.tcp.secure_listener(trtype, address, security),
+            _ => self.fabric.secure_listener(trtype, address, security),
+        }
+    }
+    fn set_psk(&mut self, identity: &str, psk: Option<Psk>) {
+        self.tcp.set_psk(identity, psk);
+    }
+    fn identity_of(&self, qp: QpHandle) -> Option<&str> {
+        if TcpFabric::is_own(qp) { self.tcp.identity_of(qp) } else { None }
     }
     fn path_of(&self, qp: QpHandle) -> (&'static str, Option<IpAddr>) {
         if TcpFabric::is_own(qp) { self.tcp.path_of(qp) } else { self.fabric.path_of(qp) }

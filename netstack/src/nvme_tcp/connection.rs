@@ -3,6 +3,7 @@
 use super::held::{BUFFER_BYTES, Buffer};
 use super::machine::{Machine, Stage};
 use super::outbox::Element;
+use super::secure::Layer;
 use super::{Shared, Stop};
 use crate::link::sys::StreamArrays;
 use std::io::{self, ErrorKind};
@@ -16,7 +17,7 @@ const DIRECT_BYTES_MIN: u32 = 16 << 10;
 /// Behind such data no more is read than headers: its successor is to land where it belongs too.
 const HEADERS_BYTES: usize = 512;
 /// Octets that one connection takes in before others have their turn.
-const TURN_BYTES: usize = 1 << 20;
+pub(super) const TURN_BYTES: usize = 1 << 20;
 /// Octets handed over in one call at most.
 const SEND_BYTES: usize = 1 << 20;
 
@@ -24,11 +25,14 @@ const SEND_BYTES: usize = 1 << 20;
 pub(super) struct Tools {
     pub(super) arrays: StreamArrays,
     pub(super) buffer: Buffer,
+    /// Plain octets on their way into TLS.
+    pub(super) plain: Vec<u8>,
 }
 
 pub(super) struct Connection {
     pub(super) machine: Machine,
     pub(super) stream: TcpStream,
+    pub(super) layer: Layer,
     /// The handshake ends by then.
     pub(super) deadline: Option<Instant>,
     /// The kernel said that the peer sends no more.
@@ -36,7 +40,7 @@ pub(super) struct Connection {
     /// The kernel has no room.
     pub(super) is_blocked: bool,
     /// The kernel takes no more: reading will tell why.
-    is_dead: bool,
+    pub(super) is_dead: bool,
     /// It is in the list of those to be read, of those to be written, of those read in every turn.
     pub(super) is_ready: bool,
     pub(super) is_dirty: bool,
@@ -61,6 +65,7 @@ impl Connection {
         Connection {
             machine,
             stream,
+            layer: Layer::Plain,
             deadline: Some(deadline),
             ended: false,
             is_blocked,
@@ -73,10 +78,13 @@ impl Connection {
     }
 
     /// The kernel has room, and so is connected. Errors: it could not.
-    pub(super) fn handle_writable(&mut self) -> Result<(), Stop> {
+    pub(super) fn handle_writable(&mut self, shared: &mut Shared) -> Result<(), Stop> {
         if self.machine.stage == Stage::Connecting {
             match self.stream.take_error() {
-                Ok(None) => self.machine.handle_connected(),
+                Ok(None) => {
+                    self.machine.handle_connected();
+                    self.begin_tls(shared)?;
+                }
                 Ok(Some(error)) | Err(error) => return Err(no_connection(&error)),
             }
         }
@@ -85,7 +93,14 @@ impl Connection {
     }
     /// Anything that [`Connection::write`] would try to hand over.
     pub(super) fn wants_to_write(&self) -> bool {
-        self.machine.wants_to_write() && !self.is_blocked && !self.is_dead
+        let wants = match &self.layer {
+            Layer::Plain => self.machine.wants_to_write(),
+            Layer::Undecided { .. } => false,
+            Layer::Tls(channel) => {
+                channel.has_outgoing() || (channel.is_open() && self.machine.wants_to_write())
+            }
+        };
+        wants && !self.is_blocked && !self.is_dead
     }
 
     /// Reads what there is, within bounds, and takes it in. Errors: how it ends.
@@ -96,6 +111,9 @@ impl Connection {
                 // A peer that is gone does not wait either.
                 return if self.ended { Err(Stop::Gone) } else { Ok(Came::default()) };
             }
+        }
+        if !matches!(self.layer, Layer::Plain) && self.decide()? {
+            return self.read_tls(tools, shared);
         }
         let mut came = Came { any: false, more: true };
         let mut left = TURN_BYTES;
@@ -151,7 +169,7 @@ impl Connection {
         Ok((count, room + direct))
     }
 
-    fn nothing_came(&self, why: ErrorKind, room: usize) -> Result<(usize, usize), Stop> {
+    pub(super) fn nothing_came(&self, why: ErrorKind, room: usize) -> Result<(usize, usize), Stop> {
         if why == ErrorKind::Interrupted {
             Ok((0, 0))
         } else if why == ErrorKind::TimedOut {
@@ -166,6 +184,9 @@ impl Connection {
     /// Hands over what is queued, as far as the kernel has room. Errors: how it ends.
     pub(super) fn write(&mut self, tools: &mut Tools, shared: &mut Shared) -> Result<(), Stop> {
         self.machine.settle_outbox(shared)?;
+        if !matches!(self.layer, Layer::Plain) {
+            return self.write_tls(tools, shared);
+        }
         while !self.is_blocked && !self.is_dead && !self.machine.outbox.is_empty() {
             let mut gather = tools.arrays.gather();
             for element in self.machine.outbox.elements(&shared.memory) {
@@ -199,6 +220,7 @@ impl Connection {
     pub(super) fn close(&mut self, tools: &mut Tools, shared: &mut Shared) {
         // What does not go now is not missed by anybody.
         let _ = self.write(tools, shared);
+        self.finish_tls(shared);
         let _ = self.stream.shutdown(Shutdown::Write);
         self.machine.flush(shared);
     }

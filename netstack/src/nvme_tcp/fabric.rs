@@ -4,10 +4,11 @@ use super::connection::{Connection, Tools, no_connection};
 use super::hash::NumberHash;
 use super::held::{Buffer, Held};
 use super::machine::{Machine, NotPosted, REASON_INVALID_SERVICE, Stage};
+use super::tls::Keys;
 use super::{Counts, Shared, Stop, TcpConfig};
 use crate::fabric::{
-    ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle,
-    Work, no_transport,
+    ConnectParams, DisconnectReason, Fabric, FabricEvent, FabricLimits, Full, Landed, Psk,
+    QpHandle, Security, Work, no_transport,
 };
 use crate::link::sys::StreamArrays;
 use crate::stream::{self, Readiness, Ready};
@@ -41,6 +42,8 @@ pub(super) struct Listener {
     pub(super) number: u32,
     /// Somebody waits there.
     pub(super) is_ready: bool,
+    /// Whether its hosts speak TLS.
+    pub(super) security: Security,
 }
 
 /// A fabric over NVMe/TCP, for hosts and controllers.
@@ -77,11 +80,12 @@ impl TcpFabric {
             memory: Registry::new(REGISTRATIONS_MAX, seed),
             events: Vec::new(),
             counts: Counts::default(),
+            keys: Keys::default(),
             config,
         };
         Ok(TcpFabric {
             shared,
-            tools: Tools { arrays: StreamArrays::new(), buffer },
+            tools: Tools { arrays: StreamArrays::new(), buffer, plain: Vec::new() },
             readiness: Readiness::new()?,
             listeners: Vec::new(),
             connections: HashMap::default(),
@@ -227,6 +231,20 @@ impl Fabric for TcpFabric {
             tracing::error!(%local, %error, "cannot listen");
         }
     }
+    fn secure_listener(
+        &mut self,
+        trtype: &str,
+        address: SocketAddr,
+        security: Security,
+    ) -> io::Result<()> {
+        self.set_security(trtype, address, security)
+    }
+    fn set_psk(&mut self, identity: &str, psk: Option<Psk>) {
+        self.shared.keys.set(identity, psk);
+    }
+    fn identity_of(&self, qp: QpHandle) -> Option<&str> {
+        self.connections.get(&qp.0)?.layer.identity()
+    }
     fn path_of(&self, qp: QpHandle) -> (&'static str, Option<IpAddr>) {
         let connection = self.connections.get(&qp.0);
         let local = connection.and_then(|connection| connection.stream.local_addr().ok());
@@ -247,6 +265,7 @@ impl Fabric for TcpFabric {
             Ok(stream) => {
                 let machine = Machine::host(qp, to, &params, &self.shared);
                 self.add(Connection::new(machine, stream, deadline));
+                self.at(qp, |connection, _, shared| connection.set_host_layer(shared));
             }
             Err(error) => {
                 let reason = DisconnectReason::Timeout;
@@ -352,5 +371,9 @@ impl Fabric for TcpFabric {
         report("dpa.placed_bytes", counts.placed_bytes);
         report("tcp.direct_bytes", counts.direct_bytes);
         report("tcp.faults", counts.faults);
+        report("tls.handshakes", counts.tls_handshakes);
+        report("tls.failures", counts.tls_failures);
+        report("tls.refused_plain", counts.tls_refused_plain);
+        report("tls.copied_bytes", counts.tls_copied_bytes);
     }
 }

@@ -17,6 +17,9 @@
 //! work is done when the kernel has taken its octets (memory may be used again), not when the peer has
 //! them. What arrives with a wrong data digest ends the connection, and is sent again on the next one.
 //!
+//! TLS is a layer between socket and machine (`tls`, `secure`) of the connections that have it; the
+//! others do not notice.
+//!
 //! Costs: all PDUs of a turn leave in one `sendmsg` per connection, gathered from where they lie. What
 //! arrives is read in large pieces into a buffer that stays in the cache, and copied once; long data is
 //! received where it belongs.
@@ -33,6 +36,8 @@ mod held;
 mod machine;
 mod outbox;
 mod place;
+mod secure;
+mod tls;
 mod turn;
 
 #[cfg(any(test, feature = "fuzz"))]
@@ -49,6 +54,7 @@ pub use fabric::TcpFabric;
 use crate::fabric::FabricEvent;
 use held::Held;
 use memory::Registry;
+use tls::{Keys, TlsFault};
 use verbs::WcStatus;
 use wire::nvme_tcp::{PduFault, TermReq};
 
@@ -60,6 +66,7 @@ struct Shared {
     /// Not yet taken by `poll`.
     events: Vec<FabricEvent>,
     counts: Counts,
+    keys: Keys,
     config: TcpConfig,
 }
 
@@ -75,6 +82,12 @@ struct Counts {
     /// Copied from the receive buffer; received where it belongs.
     placed_bytes: u64,
     direct_bytes: u64,
+    /// TLS: handshakes that were done, connections that ended because it was not spoken or was broken,
+    /// those of them that spoke none though it is demanded; octets copied because of it.
+    tls_handshakes: u64,
+    tls_failures: u64,
+    tls_refused_plain: u64,
+    tls_copied_bytes: u64,
     /// Connections that a fault of the peer, or the peer's word of ours, ended.
     faults: u64,
     /// Placed by this poll: others may not see it yet.
@@ -96,6 +109,8 @@ enum Stop {
     Told(TermReq),
     /// Data came with a wrong digest.
     Digest,
+    /// TLS is not spoken, or no longer.
+    Insecure(TlsFault),
     /// Our own consumer's memory does not hold what it said.
     Broken(WcStatus),
 }

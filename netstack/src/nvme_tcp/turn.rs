@@ -4,7 +4,8 @@ use super::Stop;
 use super::connection::Connection;
 use super::fabric::{LISTENER, Listener, TcpFabric};
 use super::machine::{Machine, Stage};
-use crate::fabric::QpHandle;
+use super::secure::Layer;
+use crate::fabric::{QpHandle, Security};
 use crate::stream::{self, Ready};
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
@@ -41,7 +42,8 @@ impl TcpFabric {
         let is_free = |number: &u32| self.listeners.iter().all(|other| other.number != *number);
         let number = (0..u32::MAX).find(is_free).unwrap_or(u32::MAX);
         self.readiness.watch(&socket, LISTENER | u64::from(number), false)?;
-        self.listeners.push(Listener { socket, local, number, is_ready: false });
+        let security = Security::None;
+        self.listeners.push(Listener { socket, local, number, is_ready: false, security });
         Ok(())
     }
 
@@ -71,10 +73,10 @@ impl TcpFabric {
         self.let_go(now);
     }
     fn heard(&mut self, qp: QpHandle, ready: Ready) {
-        self.at(qp, |connection, _, _| {
+        self.at(qp, |connection, _, shared| {
             connection.ended |= ready.ended;
             if ready.writable || (ready.ended && connection.machine.stage == Stage::Connecting) {
-                connection.handle_writable()?;
+                connection.handle_writable(shared)?;
             }
             Ok(())
         });
@@ -96,10 +98,12 @@ impl TcpFabric {
             let listener = &mut self.listeners[number];
             match listener.socket.accept() {
                 Ok((stream, from)) => {
-                    let port = listener.local.port();
+                    let (port, security) = (listener.local.port(), listener.security);
                     let machine = Machine::controller(self.take_handle(), from, port);
                     let deadline = now + self.shared.config.handshake;
-                    self.add(Connection::new(machine, stream, deadline));
+                    let mut connection = Connection::new(machine, stream, deadline);
+                    connection.layer = Layer::of(security);
+                    self.add(connection);
                 }
                 Err(error) => {
                     // Without descriptors it waits for better times.
@@ -136,7 +140,7 @@ impl TcpFabric {
         let is_late = |qp: &&QpHandle| deadline(qp).is_some_and(|deadline| now >= deadline);
         let late: Vec<QpHandle> = self.handshakes.iter().filter(is_late).copied().collect();
         for qp in late {
-            self.at(qp, |_, _, _| Err::<(), Stop>(Stop::Timeout));
+            self.at(qp, |connection, _, _| Err::<(), Stop>(connection.late()));
         }
     }
     /// Closes sockets whose peers have, or have had time enough.

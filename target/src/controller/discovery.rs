@@ -6,10 +6,12 @@ use super::registers::ADMIN_ENTRIES_MAX;
 use super::{Controller, World};
 use crate::directory::Referral;
 use crate::subsystem::{Port, Subsystem};
+use netstack::fabric::Security;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use wire::fabrics::{
     AddressFamily, DiscoveryEntry, DiscoveryHeader, Nqn, RdmaAddress, SubsystemType, TransportKind,
+    Treq,
 };
 use wire::nvme::{AsyncEvent, ControllerId};
 
@@ -21,6 +23,8 @@ const QP_CONNECTED: u8 = 1;
 const PROVIDER_ANY: u8 = 1;
 /// RDMA connection management: the RDMA CM.
 const RDMA_CM: u8 = 1;
+/// TCP security type: TLS 1.3. Source: NVMe TCP Transport Specification 1.1, "Discovery Log Page Entry".
+const SECTYPE_TLS_1_3: u8 = 2;
 
 /// The whole page, with the subsystems that `host_nqn` may use.
 pub(super) fn log_page(world: &World<'_>, host_nqn: &str) -> Vec<u8> {
@@ -55,18 +59,18 @@ fn entries(world: &World<'_>, host_nqn: &str) -> Vec<DiscoveryEntry> {
     let allowed = || world.subsystems.iter().filter(|it| it.hosts().admits(host_nqn));
     let mut entries = Vec::new();
     for port in world.ports {
-        entries.extend(allowed().filter_map(|subsystem| entry(port, subsystem)));
+        entries.extend(allowed().filter_map(|subsystem| entry(world, port, subsystem)));
     }
     for port in world.directory.ports() {
         let services = allowed().filter(|subsystem| subsystem.is_discovery());
-        entries.extend(services.filter_map(|subsystem| entry(port, subsystem)));
+        entries.extend(services.filter_map(|subsystem| entry(world, port, subsystem)));
     }
     entries.extend(world.directory.referrals().iter().filter_map(referral));
     entries
 }
 
 /// `None` never happens: a subsystem's name was checked when it was made.
-fn entry(port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
+fn entry(world: &World<'_>, port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
     let is_discovery = subsystem.is_discovery();
     let subtype = if is_discovery { SubsystemType::CurrentDiscovery } else { SubsystemType::Nvm };
     let mut entry = at_address(port.transport, port.address);
@@ -76,6 +80,14 @@ fn entry(port: &Port, subsystem: &Subsystem) -> Option<DiscoveryEntry> {
         .set_portid(port.id)
         .set_eflags(if is_discovery { EFLAG_EVENTS } else { 0 })
         .set_subnqn(&Nqn::new(subsystem.nqn()).ok()?);
+    // A port that merely offers TLS does not say so: hosts of old libnvme take the offer for a demand, and
+    // one that has a key needs no telling.
+    let is_tcp = port.transport == TransportKind::Tcp;
+    if is_tcp && world.channels.of(&port.address) == Security::Required {
+        let mut address = [0; 256];
+        address[0] = SECTYPE_TLS_1_3;
+        entry.set_treq(Treq::Required.octet()).set_tsas(address);
+    }
     Some(entry)
 }
 
@@ -105,7 +117,7 @@ fn at_address(transport: TransportKind, address: SocketAddr) -> DiscoveryEntry {
     entry
 }
 
-/// Transport specific address (TSAS). Over TCP it is the kind of security, of which there is none: 0.
+/// Transport specific address (TSAS). Over TCP it is the kind of security: 0 is none.
 fn specific_address(transport: TransportKind) -> [u8; 256] {
     let mut address = RdmaAddress::zeroed();
     if transport == TransportKind::Rdma {

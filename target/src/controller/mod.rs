@@ -31,6 +31,7 @@ use crate::directory::Directory;
 use crate::disk::DiskInfo;
 use crate::fault::Fault;
 use crate::queue::Inflight;
+use crate::reactor::Channels;
 use crate::subsystem::{Port, Subsystem};
 use aer::Aer;
 use error_log::{ErrorEntry, ErrorLog};
@@ -58,6 +59,8 @@ pub(crate) struct World<'w> {
     pub(crate) subsystems: &'w [Subsystem],
     /// Where they are reached.
     pub(crate) ports: &'w [Port],
+    /// Which of them speak TLS.
+    pub(crate) channels: &'w Channels,
     /// What namespaces lie on.
     pub(crate) disks: &'w [DiskInfo],
     /// What else the discovery log tells.

@@ -36,6 +36,7 @@ impl<F: Fabric> Reactor<F> {
             .subsystem_index(request.subsystem_nqn.as_str())
             .filter(|subsystem| !self.is_elsewhere(index, *subsystem))
             .ok_or(Fault::connect(ConnectFault::SUBSYSTEM_NQN))?;
+        self.check_channel(index, request.host_nqn.as_str(), subsystem)?;
         let controller = if qid == 0 {
             self.make_controller(now, &request, subsystem)?
         } else {

@@ -114,6 +114,7 @@ impl<F: Fabric> Reactor<F> {
             subsystem: &self.subsystems[at.subsystem],
             subsystems: &self.subsystems,
             ports: &self.ports,
+            channels: &self.channels,
             disks: &self.disks,
             directory: &self.directory,
             max_transfer_bytes: self.max_transfer_bytes(at.subsystem),

@@ -47,6 +47,8 @@ pub struct Counters {
     pub authenticated: u64,
     /// Connections ended because their hosts did not: wrong, or not in time.
     pub authentication_failures: u64,
+    /// Connects refused: without TLS from hosts that have a key, or as another than the key is for.
+    pub tls_refused: u64,
 }
 
 impl Counters {
@@ -72,6 +74,7 @@ impl Counters {
         report("target.connects_expired", self.connects_expired);
         report("target.authenticated", self.authenticated);
         report("target.authentication_failures", self.authentication_failures);
+        report("target.tls_refused", self.tls_refused);
     }
 }
 

@@ -93,6 +93,7 @@ impl<F: Fabric> Reactor<F> {
     /// Errors: no such subsystem.
     pub fn remove_subsystem(&mut self, nqn: &str) -> Result<(), ExportError> {
         let at = self.export_index(nqn)?;
+        self.forget_tls_keys(nqn);
         let nsids = self.subsystems[at].namespaces().iter().map(|namespace| namespace.nsid);
         for nsid in nsids.collect::<Vec<_>>() {
             self.remove_namespace(nqn, nsid)?;

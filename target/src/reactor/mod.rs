@@ -8,6 +8,7 @@
 mod access;
 mod ana;
 mod authentication;
+mod channel;
 mod commands;
 mod connect;
 mod connections;
@@ -41,6 +42,7 @@ use crate::reservation::{NoStore, ReservationStore};
 use crate::slab::Slab;
 use crate::subsystem::{DiskIndex, Port, Subsystem};
 use auth::{Helper, SystemHelper};
+pub(crate) use channel::Channels;
 use disks::Disk;
 use handle_hasher::HandleHasher;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
@@ -82,6 +84,7 @@ pub struct Reactor<F: Fabric> {
     reservation_store: Box<dyn ReservationStore>,
     /// Randomness and powers for authentication.
     helper: Box<dyn Helper>,
+    channels: Channels,
     /// Jobs that it has, and the number of the next.
     jobs_outstanding: u32,
     next_job: u32,
@@ -134,6 +137,7 @@ impl<F: Fabric> Reactor<F> {
             preempts: Vec::new(),
             reservation_store: Box::new(NoStore),
             helper: Box::new(SystemHelper::default()),
+            channels: Channels::default(),
             jobs_outstanding: 0,
             next_job: 0,
             blocked: Vec::new(),

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod authentication;
 mod bad_input;
+mod channel;
 mod connect;
 mod copy;
 mod discovery;

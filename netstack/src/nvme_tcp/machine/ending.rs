@@ -3,6 +3,7 @@
 use super::{Machine, Place, Side, Stage};
 use crate::fabric::{DisconnectReason, FabricEvent};
 use crate::nvme_tcp::outbox::Then;
+use crate::nvme_tcp::tls::TlsFault;
 use crate::nvme_tcp::{Shared, Stop};
 use verbs::WcStatus;
 use wire::nvme_tcp::{PduKind, TermReq};
@@ -46,6 +47,12 @@ impl Machine {
                 tracing::warn!(peer = %self.peer, "data came with a wrong digest");
                 shared.counts.faults += 1;
                 DisconnectReason::Error(WcStatus::BadRespErr)
+            }
+            Stop::Insecure(fault) => {
+                tracing::warn!(peer = %self.peer, %fault, "no TLS");
+                shared.counts.tls_failures += 1;
+                shared.counts.tls_refused_plain += u64::from(fault == TlsFault::Plain);
+                DisconnectReason::Insecure(fault.words())
             }
             Stop::Broken(status) => DisconnectReason::Error(status),
         };

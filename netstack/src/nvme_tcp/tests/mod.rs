@@ -12,6 +12,8 @@ mod session;
 #[cfg(test)]
 mod sockets;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod traffic;
 mod world;
 

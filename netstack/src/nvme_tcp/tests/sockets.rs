@@ -17,34 +17,34 @@ use wire::nvme_tcp::{CommonHeader, Framing, IcReq, Pdu, PduKind, TermReq, field}
 /// Turns of both sides that a step may take.
 const TURNS_MAX: u32 = 200_000;
 
-struct End {
-    fabric: TcpFabric,
-    region: Region,
-    mr: Mr,
-    events: Vec<FabricEvent>,
-    now: Instant,
+pub(super) struct End {
+    pub(super) fabric: TcpFabric,
+    pub(super) region: Region,
+    pub(super) mr: Mr,
+    pub(super) events: Vec<FabricEvent>,
+    pub(super) now: Instant,
 }
 
 impl End {
-    fn new(config: TcpConfig) -> End {
+    pub(super) fn new(config: TcpConfig) -> End {
         let mut fabric = TcpFabric::new(config).unwrap();
         let region = Region::allocate(1 << 20).unwrap();
         let access = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
         let mr = fabric.register(&region, access).unwrap();
         End { fabric, region, mr, events: Vec::new(), now: Instant::now() }
     }
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.fabric.poll(self.now, &mut self.events);
         self.fabric.flush(self.now);
     }
-    fn sge(&self, offset: u64, length: u32) -> Sge {
+    pub(super) fn sge(&self, offset: u64, length: u32) -> Sge {
         Sge { addr: self.mr.addr + offset, length, lkey: self.mr.lkey }
     }
-    fn post(&mut self, qp: QpHandle, token: u64, op: WorkOp, local: Sge) {
+    pub(super) fn post(&mut self, qp: QpHandle, token: u64, op: WorkOp, local: Sge) {
         let work = Work { token, op, local: Gather::one(local), signaled: true };
         self.fabric.post(qp, work).unwrap();
     }
-    fn requests(&self) -> Vec<QpHandle> {
+    pub(super) fn requests(&self) -> Vec<QpHandle> {
         let request = |event: &FabricEvent| {
             if let FabricEvent::ConnectRequest { qp, .. } = event { Some(*qp) } else { None }
         };
@@ -55,18 +55,18 @@ impl End {
 fn local(host: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 78, host)
 }
-fn target(host: u8) -> (End, SocketAddr) {
+pub(super) fn target(host: u8) -> (End, SocketAddr) {
     let config = TcpConfig { local: IpAddr::V4(local(host)), ..config() };
     let mut end = End::new(config);
     end.fabric.try_listen(4420).unwrap();
     (end, SocketAddr::from((local(host), 4420)))
 }
-fn host() -> End {
+pub(super) fn host() -> End {
     End::new(TcpConfig::host(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// Turns all until `until` holds. Panics when it never does.
-fn run(ends: &mut [&mut End], mut until: impl FnMut(&[&mut End]) -> bool) {
+pub(super) fn run(ends: &mut [&mut End], mut until: impl FnMut(&[&mut End]) -> bool) {
     for _ in 0..TURNS_MAX {
         if until(ends) {
             return;
@@ -77,24 +77,24 @@ fn run(ends: &mut [&mut End], mut until: impl FnMut(&[&mut End]) -> bool) {
     panic!("it never happened: {events:?}");
 }
 
-fn connect_command(qid: u16, last_entry: u16) -> Sqe {
+pub(super) fn connect_command(qid: u16, last_entry: u16) -> Sqe {
     let sq_size = ZeroBased::<u16>::from_raw(last_entry);
     let queue = QueueId(qid);
     ConnectCmd { record_format: 0, queue, sq_size, attributes: 0, keep_alive_ms: 0 }.command(Cid(7))
 }
 /// The host connects, and sends a Connect command of queue `qid`.
-fn dial(host: &mut End, to: SocketAddr, qid: u16) -> QpHandle {
+pub(super) fn dial(host: &mut End, to: SocketAddr, qid: u16) -> QpHandle {
     let qp = host.fabric.connect(host.now, to, params());
     let sge = host.sge(4096 + u64::from(qp.0 & 0xff) * 64, 16);
     host.post(qp, u64::from(qid), WorkOp::Recv, sge);
     qp
 }
-fn send_connect(host: &mut End, qp: QpHandle, qid: u16, last_entry: u16) {
+pub(super) fn send_connect(host: &mut End, qp: QpHandle, qid: u16, last_entry: u16) {
     host.region.write(64 * usize::from(qid), connect_command(qid, last_entry).as_octets());
     let sge = host.sge(64 * u64::from(qid), 64);
     host.post(qp, 1000 + u64::from(qid), WorkOp::Send { invalidate: None }, sge);
 }
-fn accept(target: &mut End, qp: QpHandle) {
+pub(super) fn accept(target: &mut End, qp: QpHandle) {
     let params = ConnectParams { recv_depth: 32, ..params() };
     let sge = target.sge(u64::from(qp.0 & 0xff) * 64, 64);
     target.post(qp, 5, WorkOp::Recv, sge);
@@ -258,20 +258,20 @@ fn refusals_are_told() {
     assert_eq!(ConnectFault::from_dword(cqe.dw0()), ConnectFault::QUEUE_ID);
 }
 
-fn raw(to: SocketAddr) -> TcpStream {
+pub(super) fn raw(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
 }
-fn ic_req() -> Vec<u8> {
+pub(super) fn ic_req() -> Vec<u8> {
     let asked = IcReq { pfv: 0, hpda: 0, header_digest: false, data_digest: false, maxr2t: 0 };
     let mut octets = Vec::new();
     Pdu::IcReq(asked).encode(&Framing::PLAIN, 0, &mut octets);
     octets
 }
 /// The next PDU's octets; the fabric turns meanwhile.
-fn next_pdu(stream: &mut TcpStream, target: &mut End) -> Vec<u8> {
+pub(super) fn next_pdu(stream: &mut TcpStream, target: &mut End) -> Vec<u8> {
     let mut octets = vec![0; 8];
     stream.set_nonblocking(true).unwrap();
     let mut have = 0;
@@ -293,7 +293,7 @@ fn next_pdu(stream: &mut TcpStream, target: &mut End) -> Vec<u8> {
     }
     panic!("no PDU came");
 }
-fn is_closed(stream: &mut TcpStream, target: &mut End) -> bool {
+pub(super) fn is_closed(stream: &mut TcpStream, target: &mut End) -> bool {
     stream.set_nonblocking(true).unwrap();
     for _ in 0..TURNS_MAX {
         target.turn();

@@ -3,6 +3,7 @@
 use super::super::held::Held;
 use super::super::machine::{Machine, NotPosted, Stage};
 use super::super::outbox::Element;
+use super::super::tls::Keys;
 use super::super::{Counts, Shared, Stop, TcpConfig};
 use crate::fabric::{ConnectParams, FabricEvent, Gather, QpHandle, Work, WorkOp};
 use memory::{Access, Mr, Region, Registry, Sge};
@@ -32,7 +33,14 @@ impl End {
         let access = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
         let mr = memory.register(&region, access).unwrap();
         let held = Held::default();
-        let shared = Shared { memory, held, events: Vec::new(), counts: Counts::default(), config };
+        let shared = Shared {
+            memory,
+            held,
+            events: Vec::new(),
+            counts: Counts::default(),
+            keys: Keys::default(),
+            config,
+        };
         End { machine: make(&shared), shared, region, mr }
     }
     pub(super) fn sge(&self, offset: u64, length: u32) -> Sge {

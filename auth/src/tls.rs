@@ -1,0 +1,203 @@
+//! Keys for TLS as administrators know them, `NVMeTLSkey-1:hh:base64(key ‖ CRC-32):`, and what is made of
+//! them for one host and one subsystem: the identity that the host names, and the key of TLS.
+//!
+//! configured PSK ─(`hh` is 01 or 02: bound to the host's NQN)→ retained PSK ─(bound to an identity)→ TLS PSK.
+//! `hh` 00: the configured PSK is the retained one. The hash is SHA-256 for 32 octets and SHA-384 for 48.
+//!
+//! Steps are HKDF-Expand-Label of RFC 8446, section 7.1, with the lengths that it puts before label and
+//! context. libnvme before 1.15 left these lengths out: its keys are different ones, and not made here.
+//!
+//! Source: NVMe TCP Transport Specification 1.1, "PSK Interchange Format", "Retained PSK derivation",
+//! "TLS PSK and PSK Identity Derivation"; RFC 5869.
+
+use crate::digest::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt;
+use std::str::FromStr;
+use subtle::ConstantTimeEq;
+use wire::fabrics::auth::{DIGEST_BYTES_MAX, HashId};
+use zeroize::Zeroizing;
+
+const PREFIX: &str = "NVMeTLSkey-1:";
+/// What binds the digest of an identity to this use.
+const PURPOSE: &[u8] = b"NVMe-over-Fabrics";
+const RETAINED_LABEL: &[u8] = b"tls13 HostNQN";
+const TLS_LABEL: &[u8] = b"tls13 nvme-tls-psk";
+const CRC_BYTES: usize = 4;
+
+/// A configured PSK. `Debug` does not show it.
+#[derive(Clone)]
+pub struct TlsKey {
+    key: Zeroizing<Vec<u8>>,
+    /// Binds the key to the host's NQN.
+    transform: Option<HashId>,
+}
+
+/// What TLS is spoken with.
+#[derive(Clone)]
+pub struct TlsPsk {
+    /// Named by the host in the clear: version, hash, NQNs of host and subsystem, and in version 1 a
+    /// digest. At most 512 octets.
+    pub identity: String,
+    /// As many octets as the hash has.
+    pub secret: Zeroizing<Vec<u8>>,
+    /// SHA-256 (`TLS_AES_128_GCM_SHA256`) or SHA-384 (`TLS_AES_256_GCM_SHA384`).
+    pub hash: HashId,
+}
+
+/// Text that is no key. The user's fault; never contains what was typed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TlsKeyError {
+    /// Not the outer form.
+    #[error("a TLS key looks like NVMeTLSkey-1:hh:BASE64: (see `flexblk gen-tls-key`)")]
+    Form,
+    /// `hh` is none of 00 to 02.
+    #[error("the two digits behind NVMeTLSkey-1: are 00, 01 or 02")]
+    Transform,
+    /// Not Base64.
+    #[error("the part behind the second colon is not Base64")]
+    Base64,
+    /// 32 octets go with 00 and 01, 48 with 00 and 02.
+    #[error("a key of {0} octets does not go with those two digits")]
+    KeyLength(usize),
+    /// A typing error.
+    #[error("the checksum does not match: the key was not copied in full, or changed")]
+    Crc,
+}
+
+impl TlsKey {
+    /// A key of `material` (32 or 48 octets).
+    ///
+    /// Errors: a length that does not go with `transform`.
+    pub fn new(material: &[u8], transform: Option<HashId>) -> Result<TlsKey, TlsKeyError> {
+        let fits = match transform {
+            None => matches!(material.len(), 32 | 48),
+            Some(HashId::Sha256) => material.len() == 32,
+            Some(HashId::Sha384) => material.len() == 48,
+            Some(HashId::Sha512) => return Err(TlsKeyError::Transform),
+        };
+        if !fits {
+            return Err(TlsKeyError::KeyLength(material.len()));
+        }
+        Ok(TlsKey { key: Zeroizing::new(material.to_vec()), transform })
+    }
+    /// Hash that binds the key to the host's NQN when it is used.
+    #[must_use]
+    pub fn transform(&self) -> Option<HashId> {
+        self.transform
+    }
+    /// Octets of the key: 32 or 48.
+    #[must_use]
+    pub fn key_bytes(&self) -> usize {
+        self.key.len()
+    }
+    /// CRC-32 of the key, as it stands at its end.
+    #[must_use]
+    pub fn crc(&self) -> u32 {
+        crc32fast::hash(&self.key)
+    }
+    /// The text that [`FromStr`] reads: to be shown to the one who asked for it, and nobody else.
+    #[must_use]
+    pub fn text(&self) -> Zeroizing<String> {
+        let mut octets = Zeroizing::new(self.key.to_vec());
+        octets.extend_from_slice(&self.crc().to_le_bytes());
+        let encoded = Zeroizing::new(STANDARD.encode(&octets));
+        let transform = self.transform.map_or(0, HashId::octet);
+        Zeroizing::new(format!("{PREFIX}{transform:02x}:{}:", encoded.as_str()))
+    }
+
+    /// What `host_nqn` and `subsystem_nqn` speak TLS with, the best first: identities of version 1 and
+    /// of version 0. The latter is left out where the names together are too long for its label (255
+    /// octets of identity).
+    #[must_use]
+    pub fn psks(&self, host_nqn: &str, subsystem_nqn: &str) -> Vec<TlsPsk> {
+        let hash = self.hash();
+        let retained = match self.transform {
+            None => self.key.clone(),
+            Some(hash) => expand_label(hash, &self.key, RETAINED_LABEL, host_nqn.as_bytes()),
+        };
+        let [host, space, subsystem] = [host_nqn, " ", subsystem_nqn].map(str::as_bytes);
+        let digest = hmac(hash, &retained, &[host, space, subsystem, space, PURPOSE]);
+        let digest = STANDARD.encode(digest.octets());
+        let number = hash.octet();
+        let psk = |identity: String, context: &str| {
+            let secret = expand_label(hash, &retained, TLS_LABEL, context.as_bytes());
+            TlsPsk { identity, secret, hash }
+        };
+        let first = format!("NVMe1R{number:02x} {host_nqn} {subsystem_nqn} {digest}");
+        let mut psks = vec![psk(first, &format!("{number:02x} {digest}"))];
+        let second = format!("NVMe0R{number:02x} {host_nqn} {subsystem_nqn}");
+        if second.len() <= usize::from(u8::MAX) {
+            let context = second.clone();
+            psks.push(psk(second, &context));
+        }
+        psks
+    }
+    fn hash(&self) -> HashId {
+        let by_length = if self.key.len() == 32 { HashId::Sha256 } else { HashId::Sha384 };
+        self.transform.unwrap_or(by_length)
+    }
+}
+
+/// HKDF-Extract without salt, then HKDF-Expand-Label to as many octets as the hash has.
+/// Panics when a context has more than 255 octets: names and digests have at most 223.
+fn expand_label(hash: HashId, key: &[u8], label: &[u8], context: &[u8]) -> Zeroizing<Vec<u8>> {
+    let salt = [0; DIGEST_BYTES_MAX];
+    let extracted = hmac(hash, &salt[..hash.digest_bytes()], &[key]);
+    let octet = |length: usize| u8::try_from(length).expect("names are shorter");
+    // The length of what is wanted, big-endian; then the one block that it takes.
+    let length = [0, octet(hash.digest_bytes())];
+    let (label_length, context_length) = ([octet(label.len())], [octet(context.len())]);
+    let info = [&length[..], &label_length, label, &context_length, context, &[1]];
+    Zeroizing::new(hmac(hash, extracted.octets(), &info).octets().to_vec())
+}
+
+impl FromStr for TlsKey {
+    type Err = TlsKeyError;
+
+    fn from_str(text: &str) -> Result<TlsKey, TlsKeyError> {
+        let rest = text.trim().strip_prefix(PREFIX).ok_or(TlsKeyError::Form)?;
+        let (digits, rest) = rest.split_once(':').ok_or(TlsKeyError::Form)?;
+        let encoded = rest.strip_suffix(':').ok_or(TlsKeyError::Form)?;
+        let transform = match digits {
+            "00" => None,
+            "01" => Some(HashId::Sha256),
+            "02" => Some(HashId::Sha384),
+            _ => return Err(TlsKeyError::Transform),
+        };
+        let octets = STANDARD.decode(encoded).map_err(|_| TlsKeyError::Base64)?;
+        let octets = Zeroizing::new(octets);
+        let (key, crc) = octets.split_last_chunk::<CRC_BYTES>().ok_or(TlsKeyError::KeyLength(0))?;
+        let made = TlsKey::new(key, transform)?;
+        if u32::from_le_bytes(*crc) == made.crc() { Ok(made) } else { Err(TlsKeyError::Crc) }
+    }
+}
+
+impl PartialEq for TlsKey {
+    fn eq(&self, other: &TlsKey) -> bool {
+        self.transform == other.transform && self.key.ct_eq(&other.key).into()
+    }
+}
+impl Eq for TlsKey {}
+
+impl fmt::Debug for TlsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsKey(…)")
+    }
+}
+impl fmt::Debug for TlsPsk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TlsPsk({:?}, …)", self.identity)
+    }
+}
+
+/// The parties that an identity names: host, subsystem. `None`: it is of another form, as identities
+/// that hosts make up may be.
+#[must_use]
+pub fn tls_parties(identity: &str) -> Option<(&str, &str)> {
+    let mut words = identity.split(' ');
+    let is_known = matches!(words.next()?, "NVMe0R01" | "NVMe0R02" | "NVMe1R01" | "NVMe1R02");
+    let (host, subsystem) = (words.next()?, words.next()?);
+    is_known.then_some((host, subsystem))
+}
