@@ -4,7 +4,7 @@
 # that is referred to, and load that verifies while paths become inaccessible and come back.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
 
-addr=127.0.58.1
+addr=127.0.59.1
 nqn=nqn.2026-11.io.flexblk:paths
 control=$SCRATCH/control.sock
 live() { "$FLEXBLK" "$@" --control "$control" > "$SCRATCH/live.log" 2>&1 || fail "$*: $(cat "$SCRATCH/live.log")"; }
