@@ -65,8 +65,15 @@ fn invalid(why: &str) -> io::Error {
 }
 
 /// A socket of this side. In native mode any port will do; RoCEv2 wants port 4791 for itself, so on
-/// loopback each process takes an address of its own.
+/// loopback each process takes an address of its own. Elsewhere a target may be another's, which shows only
+/// once it has answered, to port 4791: that port is taken if it is free.
 fn bind(spec: &TargetSpec) -> io::Result<UdpLink> {
+    if spec.mode == WireMode::Native && !spec.traddr.is_loopback() {
+        let source = spec.hostaddr.map_or_else(|| source_address(spec.traddr), Ok)?;
+        if let Ok(link) = UdpLink::bind(SocketAddr::new(source, ROCE_PORT)) {
+            return Ok(link);
+        }
+    }
     let port = if spec.mode == WireMode::Roce { ROCE_PORT } else { 0 };
     if let Some(addr) = spec.hostaddr {
         return UdpLink::bind(SocketAddr::new(addr, port)).map_err(|error| {
