@@ -6,6 +6,7 @@ source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
 
 truncate -s 64M "$SCRATCH/image"
 serve -t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image"
+capture
 
 guest connect 200 <<'EOF'
 rdma_up
@@ -27,6 +28,7 @@ no_unexpected
 no_kernel_errors
 echo "SUM $(sha256sum < /tmp/pattern)"
 EOF
+dissected
 stop_server
 told=$(sed -n 's/^SUM \([0-9a-f]*\).*/\1/p' "$SCRATCH/connect.log")
 [ "$(head -c 2M "$SCRATCH/image" | sha256sum | cut -d' ' -f1)" = "$told" ] || fail "the image is not what the guest wrote"

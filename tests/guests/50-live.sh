@@ -4,7 +4,7 @@
 # at once of namespaces that come, change their size, become read-only and go.
 source "$FLEXBLK_ROOT/tests/guests/lib/guest.bash"
 
-port=44250
+port=44255
 control=$SCRATCH/control.sock
 serve -t tcp -a 127.0.0.1 -s $port -n $nqn --control "$control" mem:64MiB mem:64MiB
 

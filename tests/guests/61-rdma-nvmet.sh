@@ -3,6 +3,7 @@
 # Our host on Linux' target over RoCEv2: discovers, reads and writes, and a load through fio's plug-in, all compared.
 source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
 
+capture
 guest nvmet 200 <<'EOF' &
 rdma_up
 cd /sys/kernel/config/nvmet
@@ -26,7 +27,7 @@ no_unexpected completer_retry_err
 dmesg | grep -i 'nvmet\|rxe' | tail -20
 EOF
 guest=$!
-helper_pids=($guest)
+helper_pids+=($guest)
 until grep -aq TARGET-READY "$SCRATCH/nvmet.log" 2> /dev/null; do
     kill -0 $guest 2> /dev/null || fail "the guest ended: $(tail -20 "$SCRATCH/nvmet.log")"
     sleep 0.3
@@ -42,4 +43,5 @@ fio --name=v --ioengine="external:$FLEXBLK_FIO" --thread=1 --traddr=10.90.0.11 -
     > "$SCRATCH/fio.log" 2>&1 || fail "fio: $(cat "$SCRATCH/fio.log")"
 { printf DONE && head -c 4092 /dev/zero; } | timeout 30 "$FLEXBLK" write "$spec"
 wait $guest || fail "the guest"
+dissected
 helper_pids=()

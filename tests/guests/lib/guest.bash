@@ -16,6 +16,16 @@ guest_addr=10.0.2.15/24
 host_id=4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0e
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
 
+# A guest in the background must not outlive its script: it holds ports of this machine.
+end_guests() {
+    for file in "$SCRATCH"/*.qemu; do
+        [ -e "$file" ] || continue
+        kill -KILL "$(cat "$file")" 2> /dev/null || true
+    done
+}
+# on_exit looks at the status with which the script ends.
+trap 'ends_with=$?; end_guests; set +e; (exit $ends_with); on_exit' EXIT
+
 # What both sides of a script may use; put in front of every guest's script.
 guest_prelude() {
     cat <<PRELUDE
@@ -37,7 +47,7 @@ guest() {
     # A second archive on top of the image's.
     (cd "$SCRATCH/$name" && echo test.sh | cpio --quiet -o -H newc | gzip -1) > "$SCRATCH/$name.gz"
     cat "$FLEXBLK_GUESTS/initramfs.gz" "$SCRATCH/$name.gz" > "$SCRATCH/$name.initramfs"
-    timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
+    timeout --kill-after=5 "$seconds" qemu-system-x86_64 -pidfile "$SCRATCH/$name.qemu" -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
         -nic "$guest_nic,model=virtio-net-pci${guest_forward:+,$guest_forward}" -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
         -append "console=ttyS0 panic=-1 quiet guest_addr=$guest_addr" < /dev/null > "$log" 2>&1 || status=$?
     rm -f "$SCRATCH/$name.gz" "$SCRATCH/$name.initramfs"

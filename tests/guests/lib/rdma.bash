@@ -28,3 +28,22 @@ guest_on() {
     guest_addr=10.90.0.1$1/24
 }
 guest_on 1
+
+# capture: what passes between guests and this machine, from now on, if it can be captured here.
+capture() {
+    tshark -q -i guests0 -w "$SCRATCH/wire.pcapng" > "$SCRATCH/tshark.log" 2>&1 &
+    capture_pid=$!
+    helper_pids+=($capture_pid)
+    sleep 2
+}
+# dissected: the end of it. An independent reader finds RoCEv2 in both directions and no malformed packet.
+dissected() {
+    sleep 1
+    kill -INT $capture_pid
+    wait $capture_pid || true
+    local found
+    found=$(tshark -r "$SCRATCH/wire.pcapng" -Y infiniband -T fields -e infiniband.bth.opcode 2>> "$SCRATCH/tshark.log" | wc -l)
+    [ "$found" -gt 500 ] || fail "tshark read $found RoCEv2 packets: $(cat "$SCRATCH/tshark.log")"
+    found=$(tshark -r "$SCRATCH/wire.pcapng" -Y _ws.malformed 2>> "$SCRATCH/tshark.log")
+    [ -z "$found" ] || fail "malformed: $found"
+}
