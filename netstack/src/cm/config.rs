@@ -9,6 +9,8 @@ use wire::cm::PathMtu;
 pub(crate) struct CmConfig {
     pub(crate) local: SocketAddr,
     pub(crate) path_mtu: PathMtu,
+    /// The same of native packets, which have more beside.
+    pub(crate) native_mtu: PathMtu,
     pub(crate) native: bool,
     pub(crate) native_crc: bool,
     pub(crate) timers: Timers,

@@ -291,7 +291,7 @@ impl Cm {
     fn marker(&self) -> Marker {
         Marker {
             payload_bytes_max: match self.config.native {
-                true => u16::try_from(self.config.path_mtu.bytes()).expect("at most 4,096"),
+                true => u16::try_from(self.config.native_mtu.bytes()).expect("at most 4,096"),
                 false => 0,
             },
             wants_crc: self.config.native_crc,

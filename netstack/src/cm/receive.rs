@@ -168,7 +168,7 @@ impl Cm {
         let refusal = Refusal(RejReason::INVALID_PATH_MTU, Some(own.code()));
         let asked = req.path_mtu().ok_or(refusal)?;
         let native_mtu = marker.filter(|_| self.config.native).and_then(native_mtu);
-        let path_mtu = native_mtu.unwrap_or(asked).min(own);
+        let path_mtu = native_mtu.map_or(asked.min(own), |mtu| mtu.min(self.config.native_mtu));
         if native_mtu.is_none() && asked > own {
             return Err(Refusal(RejReason::INVALID_PATH_MTU, Some(own.code())));
         }
@@ -218,7 +218,7 @@ impl Cm {
         let (id, remote_id) = (rep.remote_comm_id(), rep.local_comm_id());
         let marker = Marker::find(&rep.private_data());
         let native = marker.filter(|_| self.config.native).and_then(native_mtu);
-        let own = self.config.path_mtu;
+        let own = native.map_or(self.config.path_mtu, |mtu| mtu.min(self.config.native_mtu));
         let Some(c) = self.find(from, id, remote_id).filter(|c| c.is_active) else {
             // The other side need not wait for its timeouts.
             let (local_id, is_flexblk) = (0, marker.is_some());
@@ -235,7 +235,7 @@ impl Cm {
                 sq_psn: rep.starting_psn(),
                 responder_resources: rep.responder_resources(),
                 initiator_depth: rep.initiator_depth(),
-                path_mtu_bytes: native.unwrap_or(own).min(own).bytes(),
+                path_mtu_bytes: own.bytes(),
                 rnr_retry: rep.rnr_retry_count(),
                 native_crc: native.map(|_| marker.is_some_and(|marker| marker.wants_crc)),
                 is_flexblk: marker.is_some(),

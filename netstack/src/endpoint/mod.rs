@@ -92,6 +92,7 @@ impl Endpoint {
         let cm_config = CmConfig {
             local: link.local,
             path_mtu,
+            native_mtu: self::path_mtu(config.path_mtu_bytes.min(link.native_mtu_bytes)),
             native: config.mode == Mode::Native,
             native_crc: match config.native_crc {
                 CrcPolicy::Auto => !link.same_host,

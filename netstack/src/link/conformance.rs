@@ -66,6 +66,7 @@ pub(crate) fn receive<L: Link + ?Sized>(
 pub(crate) fn conforms<L: Link>(mut a: L, mut b: L) {
     arrives_whole_and_in_order(&mut a, &mut b);
     arrives_whole_and_in_order(&mut b, &mut a);
+    the_longest_packet_arrives(&mut a, &mut b);
     a_bad_key_drops_only_its_packet(&mut a, &mut b);
     a_full_ring_keeps_the_rest(&mut a, &mut b);
     names_the_sender(&mut a, &mut b);
@@ -105,6 +106,20 @@ fn arrives_whole_and_in_order<L: Link>(a: &mut L, b: &mut L) {
     }
     assert_eq!(b.rx_burst(&mut ring).unwrap(), 0, "nothing else arrives");
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 0, "an empty batch is fine");
+}
+
+/// The longest that the native mode sends: a command with a block beside it, and a CRC.
+fn the_longest_packet_arrives<L: Link>(a: &mut L, b: &mut L) {
+    let host = Host::new();
+    let mut batch = TxBatch::new(1);
+    let payload = a.caps().native_mtu_bytes.min(b.caps().native_mtu_bytes) + 64;
+    let sent = packet(b.caps().local, 1, &[host.sge(64, payload)], Trailer::NativeCrc);
+    let octets = expected(&host, &sent);
+    batch.push(sent);
+    assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 1);
+    let got = receive(b, &mut RxRing::new(2, 1 << 16), 1);
+    assert_eq!(got.len(), 1, "it was dropped");
+    assert_eq!((&got[0][..octets.len()], got[0].len()), (&octets[..], octets.len() + 4));
 }
 
 fn a_bad_key_drops_only_its_packet<L: Link>(a: &mut L, b: &mut L) {

@@ -66,6 +66,7 @@ impl LoopbackLink {
                 caps: LinkCaps {
                     local,
                     path_mtu_bytes,
+                    native_mtu_bytes: path_mtu_bytes,
                     burst_max: BURST_MAX,
                     same_host: true,
                     verifies_icrc: false,

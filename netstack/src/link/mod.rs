@@ -43,6 +43,9 @@ pub struct LinkCaps {
     pub local: SocketAddr,
     /// Largest RoCE path MTU that fits the device's MTU: 256 to 4,096 octets.
     pub path_mtu_bytes: u32,
+    /// Largest path MTU of which a native packet fits: its header, a command capsule beside the path
+    /// MTU's octets, and its CRC.
+    pub native_mtu_bytes: u32,
     /// Most packets that one `tx_burst` takes.
     pub burst_max: usize,
     /// Octets on the path are protected by nothing but memory (loopback, in process): the native

@@ -25,6 +25,8 @@ const SLOTS_MAX: usize = 64;
 const SOCKET_BUFFER_BYTES: usize = 16 << 20;
 /// Octets of headers that a device's MTU must hold beside the path MTU, as rxe counts them.
 const HEADER_BYTES_MAX: u32 = 80;
+/// Octets of a native packet beside the path MTU's: header, a command capsule, CRC.
+const NATIVE_BYTES_MAX: u32 = 80 + 64 + 4;
 
 /// A UDP socket, bound to one address of this host.
 ///
@@ -95,7 +97,8 @@ impl UdpLink {
         let mtu = sys::mtu_of(local.ip())?.ok_or(io::ErrorKind::AddrNotAvailable)?;
         let caps = LinkCaps {
             local,
-            path_mtu_bytes: path_mtu(mtu)?,
+            path_mtu_bytes: path_mtu(mtu, HEADER_BYTES_MAX)?,
+            native_mtu_bytes: path_mtu(mtu, native_bytes(local.ip()))?,
             burst_max: BURST_MAX,
             same_host: local.ip().is_loopback(),
             verifies_icrc: false,
@@ -139,12 +142,19 @@ impl UdpLink {
     }
 }
 
-/// Largest RoCE path MTU that a device of `device_mtu` octets carries.
-fn path_mtu(device_mtu: u32) -> io::Result<u32> {
+/// Largest path MTU that a device of `device_mtu` octets carries beside `headers`.
+fn path_mtu(device_mtu: u32, headers: u32) -> io::Result<u32> {
+    let least = 256 + headers;
     [4096, 2048, 1024, 512, 256]
         .into_iter()
-        .find(|mtu| mtu + HEADER_BYTES_MAX <= device_mtu)
-        .ok_or_else(|| io::Error::other(format!("device MTU {device_mtu} is below 336")))
+        .find(|mtu| mtu + headers <= device_mtu)
+        .ok_or_else(|| io::Error::other(format!("device MTU {device_mtu} is below {least}")))
+}
+
+/// What a native packet has beside the path MTU's octets, IP and UDP headers included.
+fn native_bytes(local: IpAddr) -> u32 {
+    let ip = if local.is_ipv4() { 20 } else { 40 };
+    ip + 8 + NATIVE_BYTES_MAX
 }
 
 impl Link for UdpLink {

@@ -130,6 +130,20 @@ fn bind_says_what_is_wrong() {
     assert_eq!((first.caps().path_mtu_bytes, first.caps().same_host), (4096, true));
 }
 
+/// Goal: the path MTU of native packets leaves room for all that is beside it: on a device of 4,200
+/// octets a command with a block beside it was never delivered.
+#[test]
+fn native_packets_fit_the_device() {
+    let native = native_bytes(Ipv4Addr::LOCALHOST.into());
+    for (device, roce, fits) in
+        [(1500, 1024, 1024), (4200, 4096, 2048), (4271, 4096, 2048), (4272, 4096, 4096)]
+    {
+        assert_eq!(path_mtu(device, HEADER_BYTES_MAX).unwrap(), roce);
+        assert_eq!(path_mtu(device, native).unwrap(), fits, "device MTU {device}");
+    }
+    assert!(path_mtu(335, HEADER_BYTES_MAX).is_err());
+}
+
 /// Goal: two threads, each spinning on its own link, move a stream without loss while the receiver
 /// keeps up with credits.
 #[test]

@@ -28,8 +28,14 @@ impl SimLink {
         same_host: bool,
     ) -> SimLink {
         let local = net.borrow().ports[port].addr;
-        let burst_max = BURST_MAX;
-        let caps = LinkCaps { local, path_mtu_bytes, burst_max, same_host, verifies_icrc: true };
+        let caps = LinkCaps {
+            local,
+            path_mtu_bytes,
+            native_mtu_bytes: path_mtu_bytes,
+            burst_max: BURST_MAX,
+            same_host,
+            verifies_icrc: true,
+        };
         SimLink { net: Rc::clone(net), port, caps, bad_key: 0 }
     }
 

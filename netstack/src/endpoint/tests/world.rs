@@ -73,6 +73,7 @@ impl Host {
         let caps = LinkCaps {
             local: addr,
             path_mtu_bytes: 4096,
+            native_mtu_bytes: 4096,
             burst_max: 64,
             same_host: false,
             verifies_icrc: true,

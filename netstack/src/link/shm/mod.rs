@@ -101,6 +101,7 @@ impl ShmLink {
         let caps = LinkCaps {
             local,
             path_mtu_bytes: 4096,
+            native_mtu_bytes: 4096,
             burst_max: BURST_MAX,
             same_host: true,
             verifies_icrc: false,
