@@ -19,6 +19,7 @@ mod group;
 mod helper;
 mod host;
 mod job;
+mod key_text;
 mod response;
 mod secret;
 mod tls;

@@ -5,8 +5,7 @@
 //! secrets, transformed keys).
 
 use crate::digest::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::key_text::{self, Fault, KeyText};
 use std::fmt;
 use std::str::FromStr;
 use subtle::ConstantTimeEq;
@@ -16,7 +15,6 @@ use zeroize::Zeroizing;
 const PREFIX: &str = "DHHC-1:";
 /// What binds a key to this use.
 const PURPOSE: &[u8] = b"NVMe-over-Fabrics";
-const CRC_BYTES: usize = 4;
 
 /// A secret that a host and a target share. `Debug` does not show it.
 #[derive(Clone)]
@@ -80,11 +78,7 @@ impl Secret {
     /// The text that [`FromStr`] reads: to be shown to the one who asked for it, and nobody else.
     #[must_use]
     pub fn text(&self) -> Zeroizing<String> {
-        let mut octets = Zeroizing::new(self.key.to_vec());
-        octets.extend_from_slice(&self.crc().to_le_bytes());
-        let encoded = Zeroizing::new(STANDARD.encode(&octets));
-        let transform = self.transform.map_or(0, HashId::octet);
-        Zeroizing::new(format!("{PREFIX}{transform:02x}:{}:", encoded.as_str()))
+        key_text::emit(PREFIX, self.transform, &self.key)
     }
     /// The key that responses are made with: bound to `nqn`, that of its owner.
     pub(crate) fn key_for(&self, nqn: &str) -> Zeroizing<Vec<u8>> {
@@ -111,26 +105,19 @@ impl FromStr for Secret {
     type Err = SecretError;
 
     fn from_str(text: &str) -> Result<Secret, SecretError> {
-        let rest = text.trim().strip_prefix(PREFIX).ok_or(SecretError::Form)?;
-        let (digits, rest) = rest.split_once(':').ok_or(SecretError::Form)?;
-        let encoded = rest.strip_suffix(':').ok_or(SecretError::Form)?;
-        let transform = match digits {
-            "00" => None,
-            "01" => Some(HashId::Sha256),
-            "02" => Some(HashId::Sha384),
-            "03" => Some(HashId::Sha512),
-            _ => return Err(SecretError::Transform),
-        };
-        let octets = STANDARD.decode(encoded).map_err(|_| SecretError::Base64)?;
-        let mut octets = Zeroizing::new(octets);
-        let (key, crc) = octets.split_last_chunk::<CRC_BYTES>().ok_or(SecretError::KeyLength(0))?;
+        let KeyText { transform, key, crc_fits } = key_text::parse(PREFIX, text)?;
         check_length(transform, key.len())?;
-        if u32::from_le_bytes(*crc) != crc32fast::hash(key) {
-            return Err(SecretError::Crc);
+        if crc_fits { Ok(Secret { key, transform }) } else { Err(SecretError::Crc) }
+    }
+}
+
+impl From<Fault> for SecretError {
+    fn from(fault: Fault) -> SecretError {
+        match fault {
+            Fault::Form => SecretError::Form,
+            Fault::Transform => SecretError::Transform,
+            Fault::Base64 => SecretError::Base64,
         }
-        let bytes = key.len();
-        octets.truncate(bytes);
-        Ok(Secret { key: octets, transform })
     }
 }
 

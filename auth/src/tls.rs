@@ -11,6 +11,7 @@
 //! "TLS PSK and PSK Identity Derivation"; RFC 5869.
 
 use crate::digest::hmac;
+use crate::key_text::{self, Fault, KeyText};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -24,7 +25,6 @@ const PREFIX: &str = "NVMeTLSkey-1:";
 const PURPOSE: &[u8] = b"NVMe-over-Fabrics";
 const RETAINED_LABEL: &[u8] = b"tls13 HostNQN";
 const TLS_LABEL: &[u8] = b"tls13 nvme-tls-psk";
-const CRC_BYTES: usize = 4;
 
 /// A configured PSK. `Debug` does not show it.
 #[derive(Clone)]
@@ -100,11 +100,7 @@ impl TlsKey {
     /// The text that [`FromStr`] reads: to be shown to the one who asked for it, and nobody else.
     #[must_use]
     pub fn text(&self) -> Zeroizing<String> {
-        let mut octets = Zeroizing::new(self.key.to_vec());
-        octets.extend_from_slice(&self.crc().to_le_bytes());
-        let encoded = Zeroizing::new(STANDARD.encode(&octets));
-        let transform = self.transform.map_or(0, HashId::octet);
-        Zeroizing::new(format!("{PREFIX}{transform:02x}:{}:", encoded.as_str()))
+        key_text::emit(PREFIX, self.transform, &self.key)
     }
 
     /// What `host_nqn` and `subsystem_nqn` speak TLS with, the best first: identities of version 1 and
@@ -157,20 +153,19 @@ impl FromStr for TlsKey {
     type Err = TlsKeyError;
 
     fn from_str(text: &str) -> Result<TlsKey, TlsKeyError> {
-        let rest = text.trim().strip_prefix(PREFIX).ok_or(TlsKeyError::Form)?;
-        let (digits, rest) = rest.split_once(':').ok_or(TlsKeyError::Form)?;
-        let encoded = rest.strip_suffix(':').ok_or(TlsKeyError::Form)?;
-        let transform = match digits {
-            "00" => None,
-            "01" => Some(HashId::Sha256),
-            "02" => Some(HashId::Sha384),
-            _ => return Err(TlsKeyError::Transform),
-        };
-        let octets = STANDARD.decode(encoded).map_err(|_| TlsKeyError::Base64)?;
-        let octets = Zeroizing::new(octets);
-        let (key, crc) = octets.split_last_chunk::<CRC_BYTES>().ok_or(TlsKeyError::KeyLength(0))?;
-        let made = TlsKey::new(key, transform)?;
-        if u32::from_le_bytes(*crc) == made.crc() { Ok(made) } else { Err(TlsKeyError::Crc) }
+        let KeyText { transform, key, crc_fits } = key_text::parse(PREFIX, text)?;
+        let made = TlsKey::new(&key, transform)?;
+        if crc_fits { Ok(made) } else { Err(TlsKeyError::Crc) }
+    }
+}
+
+impl From<Fault> for TlsKeyError {
+    fn from(fault: Fault) -> TlsKeyError {
+        match fault {
+            Fault::Form => TlsKeyError::Form,
+            Fault::Transform => TlsKeyError::Transform,
+            Fault::Base64 => TlsKeyError::Base64,
+        }
     }
 }
 
