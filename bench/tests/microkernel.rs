@@ -17,16 +17,17 @@ use target::{Config, Port, Reactor, TransportKind};
 
 const TARGET: &str = "127.0.9.1:4791";
 const HOST: &str = "127.0.9.2:0";
+type Engine = std::thread::JoinHandle<std::io::Result<()>>;
 /// I/Os of each kind at least, and how long they may take: a bound for a machine that is busy otherwise.
 const IOS: u64 = 300;
 const PATIENCE: Duration = Duration::from_secs(60);
 const NQN: &str = "nqn.2026-11.io.flexblk:micro";
 
-/// An application's fabric, whose engine is a thread here (its memory is mapped a second time all the
-/// same).
-fn fabric(local: &str, staged_tx: bool) -> PipeFabric {
+/// An application's fabric, and its engine, which is a thread here (its memory is mapped a second time
+/// all the same) and keeps its address until it has ended.
+fn fabric(local: &str, staged_tx: bool) -> (PipeFabric, Engine) {
     let (near, far) = seqpacket();
-    std::thread::spawn(move || engine::run(far));
+    let engine = std::thread::spawn(move || engine::run(far));
     let nic = NicSpec {
         local: local.parse().unwrap(),
         rx_pool: Some(16),
@@ -42,7 +43,7 @@ fn fabric(local: &str, staged_tx: bool) -> PipeFabric {
         batch: 16,
         rings_always: false,
     };
-    app::connect(near, None, &engine::Hello { nic, pipe, cpu: None }).unwrap()
+    (app::connect(near, None, &engine::Hello { nic, pipe, cpu: None }).unwrap(), engine)
 }
 
 fn seqpacket() -> (OwnedFd, OwnedFd) {
@@ -51,7 +52,8 @@ fn seqpacket() -> (OwnedFd, OwnedFd) {
 }
 
 fn serve(stop: &AtomicBool, staged_tx: bool) {
-    let mut reactor = Reactor::new(fabric(TARGET, staged_tx), Config::default());
+    let (fabric, engine) = fabric(TARGET, staged_tx);
+    let mut reactor = Reactor::new(fabric, Config::default());
     reactor.add_subsystem(NQN).unwrap();
     let disk = storage::open(&"mem:8MiB".parse().unwrap()).unwrap();
     reactor.add_namespace(NQN, None, "mem:8MiB", disk).unwrap();
@@ -66,6 +68,8 @@ fn serve(stop: &AtomicBool, staged_tx: bool) {
             std::thread::yield_now();
         }
     }
+    drop(reactor);
+    engine.join().unwrap().unwrap();
 }
 
 /// Goal: blocks that were written through two engines read back as they were written, with memory
@@ -92,10 +96,11 @@ fn blocks_survive_two_engines() {
         };
         let waiter = Waiter::new(PollMode::Adaptive);
         let until = Instant::now() + PATIENCE;
-        let mut session = loop {
+        let (mut session, engine) = loop {
             // The server's thread may not listen yet.
-            match Session::connect(fabric(HOST, staged_tx), options.clone(), waiter) {
-                Ok(session) => break session,
+            let (fabric, engine) = fabric(HOST, staged_tx);
+            match Session::connect(fabric, options.clone(), waiter) {
+                Ok(session) => break (session, engine),
                 Err(error) => assert!(Instant::now() < until, "{error}"),
             }
         };
@@ -126,6 +131,7 @@ fn blocks_survive_two_engines() {
             assert_eq!(staged > 0, staged_tx);
         }
         session.close();
+        engine.join().unwrap().unwrap();
         stop.store(true, Ordering::Relaxed);
         server.join().unwrap();
     }

@@ -23,7 +23,7 @@ const LONG_SLOTS: usize = 768;
 const HEAD_BYTES: usize = HeaderBuf::CAPACITY;
 /// Octets of a slot: header, 4,096 of payload, a command capsule, trailer; an odd number of lines, so
 /// that slots do not all fall into the same set of the cache.
-const SLOT_BYTES: usize = 69 * 64;
+pub(super) const SLOT_BYTES: usize = 69 * 64;
 /// Octets of a short slot: header, a command capsule and what small requests have.
 const SHORT_BYTES: usize = 384;
 /// Octets after the header at most, and in a short slot.

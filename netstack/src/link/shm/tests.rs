@@ -258,7 +258,7 @@ proptest! {
     #[test]
     fn nonsense_in_the_rings_is_harmless(
         words in prop::collection::vec((0_usize..2 * 1040, any::<u64>()), 1..40),
-        plausible in prop::collection::vec((0_u64..1024, 0_u64..4200, 0_u64..140), 0..40),
+        plausible in prop::collection::vec((0_u64..1024, 0_u64..4400, 0_u64..140), 0..40),
     ) {
         let (mut near, far) = pair(20);
         let host = Host::new();
@@ -278,7 +278,7 @@ proptest! {
             near.rx_burst(&mut ring).unwrap();
             for packet in ring.packets() {
                 let (head, apart) = ring.parts(packet);
-                prop_assert!(head.len() + apart.len() <= 4300);
+                prop_assert!(head.len() + apart.len() <= peer::SLOT_BYTES);
                 prop_assert_eq!(head.len() + apart.len(), ring.octets(packet).len());
             }
             ring.recycle();
