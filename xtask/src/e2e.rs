@@ -8,9 +8,11 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::shell::{Outcome, at, out, root, run, say};
+use crate::shell::{Outcome, at, out, read, root, run, say};
 
 const TIMEOUT_S_DEFAULT: u32 = 120;
 /// Lines of a failed script's log that are shown.
@@ -46,7 +48,8 @@ pub(crate) fn run_guests() -> Outcome<Tally> {
         say(&format!("guests: {skipped} scripts skipped: {reason}"));
         return Ok(Tally { skipped, ..Tally::default() });
     }
-    run_scripts("tests/guests")
+    // One processor of each guest is emulated by one here; the rest is waiting.
+    run_scripts("tests/guests", 2)
 }
 
 /// The guest's kernel and file system.
@@ -54,26 +57,50 @@ fn guests() -> PathBuf {
     out().join("guests")
 }
 
-/// Runs every script of a folder; a failure is counted and shown, not returned.
-pub(crate) fn run_scripts(folder: &str) -> Outcome<Tally> {
-    let mut tally = Tally::default();
-    for script in scripts(folder)? {
-        let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let begun = Instant::now();
-        let outcome = run_script(&script, &name)?;
-        let seconds = begun.elapsed().as_secs_f32();
-        match outcome {
-            Ok(()) => {
-                tally.passed += 1;
-                say(&format!("{folder}: passed {name} ({seconds:.1} s)"));
-            }
-            Err(reason) => {
-                tally.failed += 1;
-                say(&format!("{folder}: failed {name} ({seconds:.1} s): {reason}"));
-            }
+/// Runs every script of a folder; a failure is counted and shown, not returned. `at_once` of them run
+/// side by side where each can have a network of its own (a network namespace: root); else one
+/// after the other.
+pub(crate) fn run_scripts(folder: &str, at_once: usize) -> Outcome<Tally> {
+    let scripts = scripts(folder)?;
+    let is_apart = read(&mut apart("true")).is_ok();
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Ok(Tally::default())));
+    std::thread::scope(|threads| {
+        for _ in 0..if is_apart { at_once } else { 1 } {
+            threads.spawn(|| {
+                while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let told = run_told(folder, script, is_apart);
+                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    match (told, tally.as_mut()) {
+                        (Ok(true), Ok(tally)) => tally.passed += 1,
+                        (Ok(false), Ok(tally)) => tally.failed += 1,
+                        (Err(reason), Ok(_)) => *tally = Err(reason),
+                        (_, Err(_)) => return,
+                    }
+                }
+            });
         }
+    });
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs one script and says how it went; true if it passed.
+fn run_told(folder: &str, script: &Path, is_apart: bool) -> Outcome<bool> {
+    let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let begun = Instant::now();
+    let outcome = run_script(script, &name, is_apart)?;
+    let seconds = begun.elapsed().as_secs_f32();
+    match &outcome {
+        Ok(()) => say(&format!("{folder}: passed {name} ({seconds:.1} s)")),
+        Err(reason) => say(&format!("{folder}: failed {name} ({seconds:.1} s): {reason}")),
     }
-    Ok(tally)
+    Ok(outcome.is_ok())
+}
+
+/// `program` in a network namespace of its own, which has nothing but its loopback.
+fn apart(program: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", program]);
+    command
 }
 
 fn scripts(folder: &str) -> Outcome<Vec<PathBuf>> {
@@ -89,7 +116,7 @@ fn scripts(folder: &str) -> Outcome<Vec<PathBuf>> {
 }
 
 /// The outer result is about this machine, the inner one about the script.
-fn run_script(script: &Path, name: &str) -> Outcome<Result<(), String>> {
+fn run_script(script: &Path, name: &str, is_apart: bool) -> Outcome<Result<(), String>> {
     let scratch = out().join("e2e").join(name.trim_end_matches(".sh"));
     let _stale = fs::remove_dir_all(&scratch);
     fs::create_dir_all(&scratch).map_err(at(&scratch))?;
@@ -98,7 +125,8 @@ fn run_script(script: &Path, name: &str) -> Outcome<Result<(), String>> {
     let errors = log.try_clone().map_err(at(&log_path))?;
     let seconds = timeout_s(script)?;
     // timeout(1) runs the script in a process group of its own and ends the whole group.
-    let status = Command::new("timeout")
+    let mut command = if is_apart { apart("timeout") } else { Command::new("timeout") };
+    let status = command
         .args(["--kill-after=10", &seconds.to_string(), "bash"])
         .arg(script)
         .current_dir(root())
@@ -134,7 +162,7 @@ fn timeout_s(script: &Path) -> Outcome<u32> {
 
 fn show_end(log: &str) {
     let lines: Vec<&str> = log.lines().collect();
-    for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
-        println!("    | {line}");
-    }
+    let end = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+    // In one piece: another script may have something to show too.
+    println!("    | {}", end.join("\n    | "));
 }
