@@ -1,7 +1,8 @@
 //! `flexblk read` and `flexblk write`: a namespace as a stream.
 
-use crate::args::Copy;
+use crate::args::copy::{Copy, Write as WriteArgs};
 use crate::connect;
+use crate::exchange;
 use crate::failure::Failure;
 use crate::output;
 use initiator::{Completion, IoOp, NamespaceInfo, PollMode};
@@ -61,7 +62,11 @@ pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
 }
 
 /// Standard input → namespace; durable when it returns.
-pub(crate) fn write(args: &Copy) -> Result<(), Failure> {
+pub(crate) fn write(args: &WriteArgs) -> Result<(), Failure> {
+    if let Some(expected) = &args.if_equal {
+        return exchange::write_if_equal(&args.copy, expected);
+    }
+    let args = &args.copy;
     let (mut session, ns) = connect::namespace(&args.target, &args.secrets, PollMode::Adaptive)?;
     let end = span(args, &ns)?;
     let mut input = std::io::stdin().lock();

@@ -14,6 +14,7 @@ mod config;
 mod connect;
 mod copy;
 mod discover;
+mod exchange;
 mod failure;
 mod hosts;
 mod keys;

@@ -8,6 +8,7 @@ pub mod asynchronous;
 pub mod commands;
 pub mod contract;
 pub mod edge;
+pub mod fused;
 pub mod host;
 pub mod identity;
 pub mod io;

@@ -29,6 +29,9 @@ pub enum SessionError {
         /// The controller's word.
         status: Status,
     },
+    /// The connection was lost between a command that is not sent twice and its answer.
+    #[error("the connection was lost before the answer: read the blocks to see what became of it")]
+    Unknown,
     /// The request was malformed.
     #[error(transparent)]
     BadIo(#[from] BadIo),
@@ -42,11 +45,11 @@ pub enum SessionError {
 
 /// One connection with blocking calls.
 pub struct Session<F: Fabric> {
-    host: Host<F>,
+    pub(crate) host: Host<F>,
     waiter: Waiter,
-    buffer: Region,
-    mr: Mr,
-    done: Vec<Completion>,
+    pub(crate) buffer: Region,
+    pub(crate) mr: Mr,
+    pub(crate) done: Vec<Completion>,
 }
 
 impl<F: Fabric> Session<F> {

@@ -58,6 +58,18 @@ head -c 17000000 /dev/zero > "$SCRATCH/long"
 input=$SCRATCH/long refused 1 'longer than the namespace .16777216 octets' write "$port"
 head -c 8192 "$SCRATCH/long" | "$FLEXBLK" write "$port" --count 4096 || fail "--count did not bound standard input"
 
+# Compare and Write: what is there is exchanged; anything else, and what cannot be compared, is left alone.
+head -c 4096 "$SCRATCH/long" > "$SCRATCH/was"
+head -c 4096 /dev/urandom > "$SCRATCH/new"
+input=$SCRATCH/short refused 2 'make them equally long' write "$port" --if-equal "$SCRATCH/was"
+input=$SCRATCH/new refused 1 'none: No such file' write "$port" --if-equal "$SCRATCH/none"
+input=$SCRATCH/new refused 1 'must be multiples' write "$port" --offset 8 --if-equal "$SCRATCH/was"
+input=$SCRATCH/long refused 1 'length must be' write "$port" --if-equal "$SCRATCH/long"
+"$FLEXBLK" write "$port" --if-equal "$SCRATCH/was" < "$SCRATCH/new" || fail "what was there was not exchanged"
+input=$SCRATCH/was refused 1 'something else there: nothing was written' write "$port" --if-equal "$SCRATCH/was"
+"$FLEXBLK" read "$port" --count 4096 | cmp - "$SCRATCH/new" || fail "not exchanged, or by the wrong one"
+"$FLEXBLK" write "$port" --if-equal "$SCRATCH/new" < "$SCRATCH/was" || fail "what was there was not exchanged again"
+
 # Readers that leave, and a full disk behind standard output.
 for verb in "read '$port'" "discover -a 127.0.50.1" "id-ctrl -a 127.0.50.1 -o json" "list-ns -a 127.0.50.1" \
     "bench '$port' --time 0.1 --ramp 0 -o json"; do

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # timeout: 200
 # One namespace, three kinds of hosts at once: Linux over RoCEv2, ours in the native mode, ours over NVMe/TCP. What one wrote
-# the others read, and a reservation that Linux holds keeps the others from writing until it is released.
+# the others read, and a reservation that Linux holds keeps the others from writing until it is released. Then two of them
+# count on one block by Compare and Write, which no step of either gets lost in, and Linux reads the sum.
 source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
 
 serve -t rdma,tcp -a $host_addr -s $port -n $nqn mem:64MiB
@@ -24,7 +25,7 @@ sleep 5
 nvme resv-release $ns --crkey=0xa1 --rrela=0 --rtype=1
 nvme resv-register $ns --crkey=0xa1 --rrega=1
 echo RELEASED
-await 30 is GOOD
+await 60 is 0020
 nvme disconnect -n $nqn
 EOF
 guest=$!
@@ -48,6 +49,24 @@ for fabric in 'rdma link=udp' 'rdma link=shm' tcp; do
     grep -qi 'reservation' "$SCRATCH/why" || fail "over $fabric: not a reservation conflict but: $(cat "$SCRATCH/why")"
 done
 says RELEASED
-block GOOD | timeout 20 "$FLEXBLK" write "$(spec rdma) link=udp" --offset $place
+block 0000 | timeout 20 "$FLEXBLK" write "$(spec rdma) link=udp" --offset $place
+# counts FABRIC WORDS: adds ten, each step by Compare and Write.
+counts() {
+    local target done=0 was=$SCRATCH/$1.was
+    target="$(spec "$1") $2"
+    while [ $done -lt 10 ]; do
+        timeout 20 "$FLEXBLK" read "$target" --offset $place --count 4KiB > "$was"
+        if block "$(printf '%04d' $((10#$(head -c 4 "$was") + 1)))" |
+            timeout 20 "$FLEXBLK" write "$target" --offset $place --if-equal "$was" 2> "$was.why"; then
+            done=$((done + 1))
+        else
+            grep -q 'something else' "$was.why" || fail "over $1: $(cat "$was.why")"
+        fi
+    done
+}
+counts rdma link=udp &
+native=$!
+counts tcp hdgst=on
+wait $native || fail "counting in the native mode"
 wait $guest || fail "the guest"
 helper_pids=()

@@ -1,5 +1,6 @@
 //! What can be typed. Letters and words are `nvme-cli`'s and fio's where they have one.
 
+pub(crate) mod copy;
 pub(crate) mod live;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,9 +48,9 @@ pub(crate) enum Command {
     /// List a controller's namespaces.
     ListNs(Port),
     /// Copy a namespace to standard output.
-    Read(Copy),
+    Read(copy::Copy),
     /// Copy standard input to a namespace, and flush.
-    Write(Copy),
+    Write(copy::Write),
     /// Make a secret for authentication.
     GenDhchapKey(GenDhchapKey),
     /// Look whether a secret for authentication is one.
@@ -305,26 +306,6 @@ impl std::fmt::Debug for CheckDhchapKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("CheckDhchapKey(…)")
     }
-}
-
-/// `flexblk read` and `flexblk write`.
-#[derive(Args, Debug)]
-pub(crate) struct Copy {
-    /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
-    /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each
-    /// time: more paths to the subsystem. With
-    /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
-    pub target: String,
-    /// Authentication.
-    #[command(flatten)]
-    pub secrets: Secrets,
-    /// First octet.
-    #[arg(long, default_value = "0", value_parser = crate::units::bytes)]
-    pub offset: u64,
-    /// Octets; to the end when left out.
-    #[arg(long, value_parser = crate::units::bytes)]
-    pub count: Option<u64>,
 }
 
 /// `flexblk bench`.

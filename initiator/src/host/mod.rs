@@ -247,6 +247,11 @@ impl<F: Fabric> Host<F> {
     pub fn io_queues(&self) -> usize {
         self.live().lanes.iter().skip(1).filter(|lane| lane.ready).count()
     }
+    /// Commands that may be outstanding on an I/O queue.
+    #[must_use]
+    pub fn queue_depth(&self) -> u16 {
+        self.live().lanes.last().map_or(0, |lane| lane.queue.depth())
+    }
     /// The fabric, for its counters and descriptor.
     pub fn fabric(&self) -> &F {
         &self.fabric
