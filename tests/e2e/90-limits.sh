@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # timeout: 90
+# alone: it measures
 # What an idle target and many connections cost: at most 1 % of a core, 48 MiB with one connection beyond the memory
 # namespaces, and 512 KiB for each further connection of depth 32 with all of its buffers in use.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"

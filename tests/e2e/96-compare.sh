@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # timeout: 180
+# alone: it measures
 # `flexblk compare` over a few short samples: both stacks run, the table, the report and the JSON have what they
 # promise, an older run is read back, misuse is told before anything is measured, a dead process ends the run with its
 # reason, and a killed run takes its processes with it.

@@ -15,6 +15,8 @@ use std::time::Instant;
 use crate::shell::{Outcome, at, out, read, root, run, say};
 
 const TIMEOUT_S_DEFAULT: u32 = 120;
+/// Scripts that run at once. Most wait for a timer, a process or a guest of one emulated processor.
+pub(crate) const AT_ONCE: usize = 2;
 /// Lines of a failed script's log that are shown.
 const LOG_LINES_SHOWN: usize = 40;
 
@@ -48,8 +50,19 @@ pub(crate) fn run_guests() -> Outcome<Tally> {
         say(&format!("guests: {skipped} scripts skipped: {reason}"));
         return Ok(Tally { skipped, ..Tally::default() });
     }
-    // One processor of each guest is emulated by one here; the rest is waiting.
-    run_scripts("tests/guests", 2)
+    run_scripts("tests/guests", AT_ONCE)
+}
+
+/// Runs the scripts of `tests/FOLDER/` with what was built before.
+pub(crate) fn run_alone(folder: &str) -> Outcome {
+    let tally = match folder {
+        "e2e" => run_scripts("tests/e2e", AT_ONCE)?,
+        "guests" => run_guests()?,
+        other => return Err(format!("there is no folder tests/{other} of scripts: e2e or guests")),
+    };
+    let Tally { passed, failed, skipped } = tally;
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} scripts failed")) }
 }
 
 /// The guest's kernel and file system.
@@ -59,25 +72,32 @@ fn guests() -> PathBuf {
 
 /// Runs every script of a folder; a failure is counted and shown, not returned. `at_once` of them run
 /// side by side where each can have a network of its own (a network namespace: root); else one
-/// after the other.
+/// after the other, as those do that say `# alone` because they measure.
 pub(crate) fn run_scripts(folder: &str, at_once: usize) -> Outcome<Tally> {
-    let scripts = scripts(folder)?;
     let is_apart = read(&mut apart("true")).is_ok();
+    let (alone, beside): (Vec<_>, Vec<_>) =
+        scripts(folder)?.into_iter().partition(|script| is_said(script, "# alone"));
+    let tally = run_lanes(folder, &beside, is_apart, if is_apart { at_once } else { 1 })?;
+    Ok(tally.and(run_lanes(folder, &alone, is_apart, 1)?))
+}
+
+fn run_lanes(folder: &str, scripts: &[PathBuf], is_apart: bool, lanes: usize) -> Outcome<Tally> {
     let (next, tally) = (AtomicUsize::new(0), Mutex::new(Ok(Tally::default())));
+    let lane = || {
+        while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let told = run_told(folder, script, is_apart);
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            match (told, tally.as_mut()) {
+                (Ok(true), Ok(tally)) => tally.passed += 1,
+                (Ok(false), Ok(tally)) => tally.failed += 1,
+                (Err(reason), Ok(_)) => *tally = Err(reason),
+                (_, Err(_)) => return,
+            }
+        }
+    };
     std::thread::scope(|threads| {
-        for _ in 0..if is_apart { at_once } else { 1 } {
-            threads.spawn(|| {
-                while let Some(script) = scripts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let told = run_told(folder, script, is_apart);
-                    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-                    match (told, tally.as_mut()) {
-                        (Ok(true), Ok(tally)) => tally.passed += 1,
-                        (Ok(false), Ok(tally)) => tally.failed += 1,
-                        (Err(reason), Ok(_)) => *tally = Err(reason),
-                        (_, Err(_)) => return,
-                    }
-                }
-            });
+        for _ in 0..lanes {
+            threads.spawn(lane);
         }
     });
     tally.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -149,6 +169,13 @@ fn run_script(script: &Path, name: &str, is_apart: bool) -> Outcome<Result<(), S
     let late = matches!(status.code(), Some(124 | 137));
     let reason = if late { format!("not done within {seconds} s") } else { status.to_string() };
     Ok(Err(format!("{reason}; log: {}", log_path.display())))
+}
+
+/// Whether one of the first lines begins with `words`.
+fn is_said(script: &Path, words: &str) -> bool {
+    // One that cannot be read fails when it is run.
+    let text = fs::read_to_string(script).unwrap_or_default();
+    text.lines().take(10).any(|line| line.starts_with(words))
 }
 
 fn timeout_s(script: &Path) -> Outcome<u32> {

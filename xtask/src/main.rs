@@ -22,6 +22,8 @@ cargo xtask <command>
   setup   install what is missing (apt-get) and fetch the headers of the installed fio
   demo    setup, then serve a namespace, run fio on it through the plug-in, print a table
   test    setup, then every check and test, and the end-to-end scripts of tests/e2e/
+  scripts e2e|guests
+          the scripts of tests/e2e/ or tests/guests/ alone, with what was built before
   ci      the same as test: what .ci/run calls
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["setup"] => setup(),
         ["demo"] => setup().and_then(|()| demo::run_demo()),
+        ["scripts", folder] => e2e::run_alone(folder),
         ["test" | "ci"] => setup().and_then(|()| suite::run_all()),
         ["help" | "-h" | "--help"] => {
             print!("{USAGE}");

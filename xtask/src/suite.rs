@@ -39,7 +39,7 @@ pub(crate) fn run_all() -> Outcome {
     }
     timings.push(format!("builds agree {} s", begun.elapsed().as_secs()));
     let begun = Instant::now();
-    let scripts = e2e::run_scripts("tests/e2e", 1)?;
+    let scripts = e2e::run_scripts("tests/e2e", e2e::AT_ONCE)?;
     timings.push(format!("end to end {} s", begun.elapsed().as_secs()));
     let begun = Instant::now();
     let guests = e2e::run_guests()?;
