@@ -16,6 +16,7 @@ mod pool;
 mod region;
 mod registry;
 mod shared;
+mod unguessable;
 
 pub use buffer::DmaBuf;
 pub use cache::{Stage, prefetch_value, settle};
@@ -25,3 +26,4 @@ pub use pool::BufferPool;
 pub use region::Region;
 pub use registry::{AccessError, Mr, Registry, RegistryFull, Sge, Span};
 pub use shared::share_all;
+pub use unguessable::Unguessable;

@@ -4,7 +4,7 @@
 //! fast registration (the low octet of the key increments).
 
 use crate::cache::{self, Stage};
-use crate::{Access, Lkey, Region, Rkey};
+use crate::{Access, Lkey, Region, Rkey, Unguessable};
 
 /// One scatter/gather element: `length` octets from `addr`, reachable through `lkey`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -160,12 +160,12 @@ unsafe impl Send for Slot {}
 /// The registrations of one NIC. Owned by the thread that polls it: no locks.
 ///
 /// Capacity is fixed (a power of two up to 65,536). A key is `nonce | slot index | key octet`;
-/// the nonce comes from the seed, so one key does not tell another.
+/// nonce and octet come from the seed, so keys do not tell one another ([`Unguessable`]).
 pub struct Registry {
     slots: Vec<Slot>,
     free: Vec<u32>,
     index_bits: u32,
-    random: u64,
+    random: Unguessable,
 }
 
 impl Registry {
@@ -177,7 +177,12 @@ impl Registry {
         let slots = (0..capacity).map(|_| Slot::empty()).collect();
         #[expect(clippy::cast_possible_truncation, reason = "at most 65,536")]
         let free = (0..capacity as u32).rev().collect();
-        Registry { slots, free, index_bits: capacity.trailing_zeros(), random: seed }
+        Registry {
+            slots,
+            free,
+            index_bits: capacity.trailing_zeros(),
+            random: Unguessable::new(seed),
+        }
     }
 
     /// Registrations that were made and not ended.
@@ -210,7 +215,8 @@ impl Registry {
         let index = self.free.pop().ok_or(RegistryFull(self.slots.len()))?;
         let key = self.fresh_key(index);
         let slot = &mut self.slots[index as usize];
-        let old_octet = slot.key;
+        // A slot's first octet is as random as the nonce; then it moves on.
+        let octet = if slot.key == 0 { key } else { slot.key.wrapping_add(1) };
         *slot = Slot {
             region: Some(region.clone()),
             ptr: region.as_ptr(offset),
@@ -219,7 +225,7 @@ impl Registry {
             streaming: region.is_streaming(),
             held_back: false,
             access,
-            key: (key & !0xff) | (old_octet.wrapping_add(1) & 0xff),
+            key: (key & !0xff) | (octet & 0xff),
             valid: true,
         };
         Ok(slot.mr())
@@ -391,15 +397,8 @@ impl Registry {
     }
 
     fn fresh_key(&mut self, index: u32) -> u32 {
-        // SplitMix64: enough to keep one key from telling another; not a secret against an
-        // attacker who sees many.
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are the point")]
-        let nonce = (z ^ (z >> 31)) as u32;
-        ((nonce << self.index_bits | index) << 8) & 0xffff_ff00
+        let nonce = self.random.next_u32();
+        (nonce >> 8 << self.index_bits | index) << 8 | nonce & 0xff
     }
 }
 

@@ -2,11 +2,10 @@
 //! used again, and one timer per slot.
 
 mod lazy;
-mod random;
 mod timers;
 
 pub(crate) use lazy::LazyTimers;
-pub(crate) use random::Random;
+pub(crate) use memory::Unguessable as Random;
 pub(crate) use timers::Timers;
 
 /// Up to 2^`index_bits` - 1 values. A key of `key_bits` is `nonce | slot index`; the nonce of a slot
