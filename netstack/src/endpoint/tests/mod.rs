@@ -1,5 +1,6 @@
 //! Endpoints in one world with virtual time.
 
+mod attacks;
 mod connections;
 mod cost;
 mod hostile;
