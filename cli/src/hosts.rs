@@ -46,6 +46,12 @@ pub(crate) struct Keys {
 #[derive(Deserialize, Serialize, Clone, PartialEq, Eq)]
 pub(crate) struct Hidden(String);
 
+impl Hidden {
+    pub(crate) fn new(text: String) -> Hidden {
+        Hidden(text)
+    }
+}
+
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
