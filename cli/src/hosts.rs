@@ -1,14 +1,15 @@
-//! `[[subsystem.host]]`: which hosts may use a subsystem, and what they must prove.
+//! `[[subsystem.host]]`: which hosts may use a subsystem, what they must prove, and how fast they may be.
 //!
 //! Words are those of nvme-cli and of Linux's target.
 
+use crate::config::limit::Limit;
 use auth::{Credentials, DhGroup, HashId, Secret, TlsKey};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What may be written.
-#[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug)]
+#[derive(Deserialize, Serialize, Clone, PartialEq, Eq, Debug, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Host {
     /// Its NQN.
@@ -16,6 +17,9 @@ pub(crate) struct Host {
     /// What it must prove.
     #[serde(flatten)]
     pub keys: Keys,
+    /// How fast it may read and write, over all its controllers and namespaces.
+    #[serde(default, skip_serializing_if = "Limit::is_none")]
+    pub limit: Limit,
 }
 
 /// What a host must prove, and by which means.
@@ -42,26 +46,42 @@ pub(crate) struct Keys {
 #[derive(Deserialize, Serialize, Clone, PartialEq, Eq)]
 pub(crate) struct Hidden(String);
 
+impl Hidden {
+    pub(crate) fn new(text: String) -> Hidden {
+        Hidden(text)
+    }
+}
+
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
     }
 }
 
-/// What the hosts of a subsystem must prove, by NQN; without a secret, nothing.
+/// What the hosts of a subsystem must prove, by NQN; those that must prove nothing are not in it.
 pub(crate) type Keyring = BTreeMap<String, Keys>;
 
 /// The keyring that `hosts` are. Errors: in words, without the secrets.
 pub(crate) fn keyring(hosts: &[Host]) -> Result<Keyring, String> {
     let mut keyring = Keyring::new();
-    for Host { nqn, keys } in hosts {
+    let mut nqns = BTreeSet::new();
+    for Host { nqn, keys, .. } in hosts {
         credentials(keys).map_err(|why| format!("host {nqn}: {why}"))?;
         tls_key(keys).map_err(|why| format!("host {nqn}: {why}"))?;
-        if keyring.insert(nqn.clone(), keys.clone()).is_some() {
+        if !nqns.insert(nqn) {
             return Err(format!("host {nqn} is there twice"));
+        }
+        if *keys != Keys::default() {
+            keyring.insert(nqn.clone(), keys.clone());
         }
     }
     Ok(keyring)
+}
+
+/// What limits `hosts`, by NQN.
+pub(crate) fn limits(hosts: &[Host]) -> BTreeMap<String, Limit> {
+    let limited = hosts.iter().filter(|host| !host.limit.is_none());
+    limited.map(|host| (host.nqn.clone(), host.limit)).collect()
 }
 
 /// `None`: nothing is to be proved. Errors: in words, without the secrets.
@@ -127,10 +147,7 @@ mod tests {
     /// Goal: what is written is meant, and a secret that is wrong is told of, but not told.
     #[test]
     fn hosts_are_planned() {
-        assert_eq!(
-            credentials(&planned("").unwrap()["nqn.x"]).map(|found| found.is_none()),
-            Ok(true)
-        );
+        assert!(planned("").unwrap().is_empty(), "nothing is to be proved");
         let secrets = format!("dhchap_secret = {SECRET:?}\ndhchap_ctrl_secret = {SECRET:?}");
         let words = "\ndhchap_hash = \"hmac(sha384)\"\ndhchap_dhgroup = \"ffdhe3072\"";
         let admitted = planned(&(secrets.clone() + words)).unwrap();

@@ -259,6 +259,18 @@ pub(crate) enum HostVerb {
         #[arg(short = 'n', long = "nqn")]
         nqn: Option<String>,
     },
+    /// Limit how fast a host reads and writes, over all its controllers and namespaces of a subsystem.
+    /// What is not said is not limited.
+    SetLimit {
+        /// Its NQN.
+        host: String,
+        /// Subsystem; the only one when left out.
+        #[arg(short = 'n', long = "nqn")]
+        nqn: Option<String>,
+        /// Rates.
+        #[command(flatten)]
+        limit: Limit,
+    },
     /// Let a host connect no more; it loses its connections.
     Remove {
         /// Its NQN; any: only those that are added may connect from now on.

@@ -7,7 +7,7 @@ use super::{ids, referrals};
 use crate::args::Transport;
 use crate::hosts::{self, Host, Keys};
 use initiator::spec::NVME_PORT;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use storage::BackendSpec;
 use target::{ANA_GROUPS_MAX, ChosenIds, DISCOVERY_NQN, HostList};
@@ -45,6 +45,7 @@ fn subsystem(word: &words::Subsystem, running: &Subsystem) -> Result<Subsystem, 
         identity: Identity { serial: word.serial.clone(), model: word.model.clone() },
         hosts: admitted(word)?,
         keyring: hosts::keyring(&word.hosts)?,
+        host_limits: hosts::limits(&word.hosts),
         ..Subsystem::default()
     };
     for word in &word.ana_groups {
@@ -78,14 +79,17 @@ fn subsystem(word: &words::Subsystem, running: &Subsystem) -> Result<Subsystem, 
 /// Hosts that may connect: those of the list and those that are described.
 fn admitted(word: &words::Subsystem) -> Result<HostList, String> {
     let listed = word.allowed_hosts.iter().flatten();
-    let mut named = listed.chain(word.hosts.iter().map(|host| &host.nqn)).peekable();
+    // One that is only limited may be one of any.
+    let free = |host: &&Host| word.allow_any_host == Some(true) && host.keys == Keys::default();
+    let described = word.hosts.iter().filter(|host| !free(host)).map(|host| &host.nqn);
+    let mut named = listed.chain(described).peekable();
     let is_list = word.allowed_hosts.is_some() || !word.hosts.is_empty();
     match word.allow_any_host {
         None if !is_list => Ok(HostList::Any),
         Some(true) if named.peek().is_none() => Ok(HostList::Any),
         Some(true) => {
-            Err("allow_any_host contradicts allowed_hosts and [[subsystem.host]]: leave \
-                           it or them out"
+            Err("allow_any_host contradicts allowed_hosts and every [[subsystem.host]] that has \
+                 more than a limit: leave it or them out"
                 .into())
         }
         None | Some(false) => Ok(only(named)),
@@ -241,6 +245,7 @@ fn check_subsystem(model: &Model, nqn: &str, subsystem: &Subsystem) -> Result<()
     check_text("a serial number", subsystem.identity.serial.as_deref(), SERIAL_MAX)?;
     check_text("a model", subsystem.identity.model.as_deref(), MODEL_MAX)?;
     check_hosts(&subsystem.hosts)?;
+    check_hosts(&HostList::Only(subsystem.host_limits.keys().cloned().collect()))?;
     for (grpid, group) in &subsystem.ana {
         check_group(*grpid)?;
         if let Some(port) = group.ports.keys().find(|port| !model.listeners.contains_key(port)) {
@@ -320,23 +325,33 @@ fn subsystem_words((nqn, subsystem): (&String, &Subsystem)) -> words::Subsystem 
         group.ports.iter().for_each(|(portid, state)| push(Some(*portid), *state));
     }
     let namespaces = subsystem.namespaces.iter();
+    let hosts = host_words(subsystem);
+    let is_any_named = subsystem.hosts == HostList::Any && !hosts.is_empty();
     words::Subsystem {
         nqn: nqn.clone(),
         serial: subsystem.identity.serial.clone(),
         model: subsystem.identity.model.clone(),
-        allow_any_host: None,
+        allow_any_host: is_any_named.then_some(true),
         allowed_hosts: names(&subsystem.hosts).map(|mut nqns| {
-            nqns.retain(|nqn| !subsystem.keyring.contains_key(nqn));
+            nqns.retain(|nqn| !hosts.iter().any(|host| host.nqn == *nqn));
             nqns
         }),
-        hosts: subsystem.keyring.iter().map(host_words).collect(),
+        hosts,
         ana_groups,
         namespaces: namespaces.map(|(nsid, namespace)| namespace_words(*nsid, namespace)).collect(),
     }
 }
 
-fn host_words((nqn, keys): (&String, &Keys)) -> Host {
-    Host { nqn: nqn.clone(), keys: keys.clone() }
+/// Hosts of which more is said than that they may connect.
+fn host_words(subsystem: &Subsystem) -> Vec<Host> {
+    let Subsystem { keyring, host_limits, .. } = subsystem;
+    let nqns: BTreeSet<&String> = keyring.keys().chain(host_limits.keys()).collect();
+    let host = |nqn: &String| Host {
+        nqn: nqn.clone(),
+        keys: keyring.get(nqn).cloned().unwrap_or_default(),
+        limit: host_limits.get(nqn).copied().unwrap_or_default(),
+    };
+    nqns.into_iter().map(host).collect()
 }
 
 fn names(hosts: &HostList) -> Option<Vec<String>> {

@@ -1,10 +1,11 @@
-//! Rate limits of a namespace, in the words of SPDK's `bdev_set_qos_limit`.
+//! Rate limits of a namespace or a host, in the words of SPDK's `bdev_set_qos_limit`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use target::RateLimit;
 
-/// `[subsystem.namespace.limit]`: for all hosts together; 0: none.
+/// `[subsystem.namespace.limit]`: for all hosts together, and `[subsystem.host.limit]`: for all
+/// namespaces together; 0: none.
 #[derive(Serialize, Deserialize, clap::Args, Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limit {

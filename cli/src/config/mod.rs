@@ -244,6 +244,14 @@ mod tests {
                 "listener 9",
             ),
             ("nqn = 'nqn.2026-01.io.a'\n[[subsystem.ana_group]]\ngrpid=129\nstate='change'", "128"),
+            (
+                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.host]]\nnqn='nqn.h'\nlimit={rw_iops=1}",
+                "rw_iops",
+            ),
+            (
+                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.host]]\nnqn=''\nlimit={rw_ios_per_sec=1}",
+                "host",
+            ),
         ] {
             let why = File::parse(&format!("[[subsystem]]\n{text}\n"))
                 .and_then(|file| check::wanted(&file, &Model::default()))

@@ -50,6 +50,8 @@ pub(crate) struct Subsystem {
     pub hosts: HostList,
     /// What those that are named must prove.
     pub keyring: Keyring,
+    /// How fast single hosts may read and write, by NQN. None of them is no limit.
+    pub host_limits: BTreeMap<String, Limit>,
     /// Groups that are not optimized everywhere.
     pub ana: BTreeMap<u32, Group>,
     /// By number.

@@ -3,6 +3,7 @@
 //! What is read is taken out of the JSON; what is left then is what cannot be said here, and is
 //! named.
 
+mod hosts;
 mod referrals;
 
 use super::tls::Tls;
@@ -66,7 +67,7 @@ pub(crate) fn import(text: &str) -> Result<Imported, String> {
         object.end();
     }
     check_ports(&ports, &file, &mut left_out);
-    read_hosts(&mut fields, &file, &mut left_out);
+    hosts::read(&mut fields, &mut file, &mut left_out);
     Object { fields, place: String::new(), left_out: &mut left_out }.end();
     Ok(Imported { file, left_out })
 }
@@ -82,19 +83,6 @@ fn check_ports(
                 left_out.push(format!("port {portid}: subsystem {nqn}, which is not there"));
             }
         }
-    }
-}
-
-/// Hosts are named where they are allowed; what else is said of them has no place.
-fn read_hosts(fields: &mut Map<String, Value>, file: &File, left_out: &mut Vec<String>) {
-    let allowed: BTreeSet<&String> =
-        file.subsystems.iter().flat_map(|it| it.allowed_hosts.iter().flatten()).collect();
-    for (at, value) in list(fields, "hosts", "", left_out).into_iter().enumerate() {
-        let mut host = Object::new(value, format!("hosts[{at}]"), left_out);
-        if let Some(nqn) = host.text("nqn").filter(|nqn| !allowed.contains(nqn)) {
-            host.say(&format!("{nqn}, which is not on the list of any subsystem"));
-        }
-        host.end();
     }
 }
 
@@ -141,20 +129,37 @@ fn read_address(addr: &mut Object<'_>, portid: Option<u16>) -> Option<Listener> 
     });
     let traddr = addr.parsed("traddr", |text| text.parse().ok());
     let trsvcid = addr.parsed("trsvcid", |text| text.parse().ok());
-    // Told by the address itself; what hosts need not have is what we ask for.
+    // Told by the address itself.
     addr.drop_if("adrfam", &["ipv4", "ipv6"]);
-    addr.drop_if("treq", &["not specified", "not required"]);
-    addr.drop_if("tsas", &["none"]);
+    let tls = read_security(addr, trtype);
     let trsvcid = trsvcid.or(Some(initiator::spec::NVME_PORT));
     match (trtype, traddr) {
         (Some(trtype), Some(traddr)) => {
-            Some(Listener { portid, trtype, traddr, trsvcid, discovery: false, tls: Tls::Off })
+            Some(Listener { portid, trtype, traddr, trsvcid, discovery: false, tls })
         }
         _ => {
             addr.say("the port is left out: its transport or address cannot be had here");
             None
         }
     }
+}
+
+/// Whether hosts come with TLS. The kernel demands it where nothing else is said.
+fn read_security(addr: &mut Object<'_>, trtype: Option<Transport>) -> Tls {
+    let is_tcp = trtype == Some(Transport::Tcp);
+    let with_tls = is_tcp && addr.parsed("tsas", |text| (text == "tls1.3").then_some(())).is_some();
+    if !with_tls {
+        addr.drop_if("treq", &["not specified", "not required"]);
+        addr.drop_if("tsas", &["none"]);
+        return Tls::Off;
+    }
+    addr.say("TLS keys are in the kernel's keyring: give each [[subsystem.host]] its tls_psk");
+    let tls = addr.parsed("treq", |text| match text {
+        "not required" => Some(Tls::Optional),
+        "required" | "not specified" => Some(Tls::Required),
+        _ => None,
+    });
+    tls.unwrap_or(Tls::Required)
 }
 
 fn state(text: &str) -> Option<Ana> {

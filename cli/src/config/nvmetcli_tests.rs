@@ -63,7 +63,7 @@ fn a_saved_configuration_is_imported() {
         "inline_data_size",
         "pi_enable",
         "referral",
-        "dhchap_key",
+        "dhchap_secret: ",
         "\"fc\"",
         "nn-0x1:pn-0x1",
         "/dev/nvme1n1 is not enabled",
@@ -161,4 +161,54 @@ proptest! {
             prop_assert!(said.contains(number.as_str()), "{} is dropped in {}", number, said);
         }
     }
+}
+
+const SECRET: &str = "DHHC-1:00:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
+
+/// Goal: secrets go to the subsystems that list their hosts, in both spellings, and ports that speak
+/// TLS do; what the kernel takes by itself is not said, and no secret is told as left out.
+#[test]
+fn secrets_and_tls_are_imported() {
+    let saved = format!(
+        r#"{{
+        "hosts": [
+          {{"nqn": "nqn.x:a", "dhchap": {{"key": "{SECRET}", "ctrl_key": "", "hash": "hmac(sha384)", "dhgroup": "null"}}}},
+          {{"nqn": "nqn.x:b", "dhchap_key": "{SECRET}", "dhchap_ctrl_key": "{SECRET}",
+            "dhchap_hash": "hmac(sha256)", "dhchap_dhgroup": "ffdhe2048"}},
+          {{"nqn": "nqn.x:c", "dhchap": {{"key": "", "ctrl_key": "", "hash": "hmac(sha256)", "dhgroup": "null"}}}},
+          {{"nqn": "nqn.x:d", "dhchap_key": "{}"}}],
+        "ports": [
+          {{"portid": 1, "addr": {{"trtype": "tcp", "traddr": "192.0.2.1", "tsas": "tls1.3", "treq": "required"}}}},
+          {{"portid": 2, "addr": {{"trtype": "tcp", "traddr": "192.0.2.2", "tsas": "tls1.3", "treq": "not required"}}}},
+          {{"portid": 3, "addr": {{"trtype": "tcp", "traddr": "192.0.2.3", "tsas": "tls1.3"}}}},
+          {{"portid": 4, "addr": {{"trtype": "tcp", "traddr": "192.0.2.4", "tsas": "none", "treq": "not specified"}}}},
+          {{"portid": 5, "addr": {{"trtype": "rdma", "traddr": "192.0.2.5", "tsas": "connected", "treq": "required"}}}}],
+        "subsystems": [
+          {{"nqn": "nqn.2026-01.io.x:s", "attr": {{"allow_any_host": "0"}},
+            "allowed_hosts": ["nqn.x:a", "nqn.x:b", "nqn.x:c", "nqn.x:d"]}},
+          {{"nqn": "nqn.2026-01.io.x:any", "attr": {{"allow_any_host": "1"}}}}]}}"#,
+        SECRET.replace("AAEC", "AAED")
+    );
+    let imported = import(&saved).unwrap();
+    let tls: Vec<Tls> = imported.file.listeners.iter().map(|listener| listener.tls).collect();
+    assert_eq!(tls, [Tls::Required, Tls::Optional, Tls::Required, Tls::Off, Tls::Off]);
+    let model = check::wanted(&imported.file, &Model::default()).unwrap();
+    let subsystem = &model.subsystems["nqn.2026-01.io.x:s"];
+    let hosts = ["nqn.x:a", "nqn.x:b", "nqn.x:c", "nqn.x:d"];
+    assert_eq!(subsystem.hosts, target::HostList::only(hosts));
+    let said = |host: &str| {
+        let keys = &subsystem.keyring[host];
+        let ctrl = keys.dhchap_ctrl_secret.is_some();
+        (keys.dhchap_secret.is_some(), ctrl, keys.dhchap_hash.clone(), keys.dhchap_dhgroup.clone())
+    };
+    assert_eq!(said("nqn.x:a"), (true, false, Some("hmac(sha384)".into()), None));
+    assert_eq!(said("nqn.x:b"), (true, true, None, Some("ffdhe2048".into())));
+    assert_eq!(subsystem.keyring.len(), 2);
+    assert!(model.subsystems["nqn.2026-01.io.x:any"].keyring.is_empty());
+    let left_out = imported.left_out.join("\n");
+    for named in ["nqn.x:d: dhchap_secret", "keyring", "connected", "required"] {
+        assert!(left_out.contains(named), "{named} is not named in\n{left_out}");
+    }
+    assert!(!left_out.contains("AwQFBg"), "a secret is told:\n{left_out}");
+    assert_eq!(left_out.matches("192.0.2.4").count(), 0, "{left_out}");
 }

@@ -36,6 +36,8 @@ pub(crate) enum Change {
     SetHosts(String, Step<HostList>),
     /// What the hosts that are named must prove.
     SetKeys(String, Step<Keyring>),
+    /// How fast a host is.
+    SetHostLimit(String, String, Step<Limit>),
     /// How well a group is reached.
     SetAna(String, u32, Step<Group>),
     /// Octets of a namespace; `None`: the whole disk.
@@ -129,6 +131,12 @@ fn subsystem_changes(nqn: &str, old: &Subsystem, new: &Subsystem, changes: &mut 
     changes.extend(Step::between(&old.hosts, &new.hosts).map(|step| Change::SetHosts(nqn(), step)));
     let keys = Step::between(&old.keyring, &new.keyring);
     changes.extend(keys.map(|step| Change::SetKeys(nqn(), step)));
+    let hosts: BTreeSet<&String> = old.host_limits.keys().chain(new.host_limits.keys()).collect();
+    for host in hosts {
+        let of = |it: &Subsystem| it.host_limits.get(host).copied().unwrap_or_default();
+        let step = Step::between(&of(old), &of(new));
+        changes.extend(step.map(|step| Change::SetHostLimit(nqn(), host.clone(), step)));
+    }
     let optimized = Group::default();
     let groups: BTreeSet<&u32> = old.ana.keys().chain(new.ana.keys()).collect();
     for grpid in groups {
@@ -166,6 +174,9 @@ impl Change {
             Change::SetIdentity(nqn, step) => Change::SetIdentity(nqn.clone(), step.reversed()),
             Change::SetHosts(nqn, step) => Change::SetHosts(nqn.clone(), step.reversed()),
             Change::SetKeys(nqn, step) => Change::SetKeys(nqn.clone(), step.reversed()),
+            Change::SetHostLimit(nqn, host, step) => {
+                Change::SetHostLimit(nqn.clone(), host.clone(), step.reversed())
+            }
             Change::SetAna(nqn, group, step) => {
                 Change::SetAna(nqn.clone(), *group, step.reversed())
             }
@@ -207,6 +218,10 @@ impl Change {
             Change::SetKeys(nqn, step) => {
                 at(model, nqn, |subsystem| subsystem.keyring = step.to.clone());
             }
+            Change::SetHostLimit(nqn, host, step) => at(model, nqn, |subsystem| {
+                subsystem.host_limits.insert(host.clone(), step.to);
+                subsystem.host_limits.retain(|_, limit| !limit.is_none());
+            }),
             Change::SetAna(nqn, grpid, step) => at(model, nqn, |subsystem| {
                 subsystem.ana.insert(*grpid, step.to.clone());
                 subsystem.ana.retain(|_, group| *group != Group::default());
@@ -235,6 +250,7 @@ impl Change {
             Change::SetIdentity(..)
             | Change::SetHosts(..)
             | Change::SetKeys(..)
+            | Change::SetHostLimit(..)
             | Change::SetAna(..)
             | Change::Resize(..)
             | Change::SetReadOnly(..)
@@ -281,6 +297,9 @@ impl fmt::Display for Change {
             }
             Change::SetHosts(nqn, step) => write!(f, "subsystem {nqn}: {}", hosts(&step.to)),
             Change::SetKeys(nqn, step) => write!(f, "subsystem {nqn}: {}", proofs(&step.to)),
+            Change::SetHostLimit(nqn, host, step) => {
+                write!(f, "host {host} of {nqn}: {}", step.to)
+            }
             Change::SetAna(nqn, grpid, step) => {
                 write!(f, "group {grpid} of {nqn}: {}", step.to.state)?;
                 let mut ports = step.to.ports.iter();

@@ -47,6 +47,8 @@ pub(crate) enum Edit {
     AddHost { nqn: Option<String>, host: String },
     /// Lets it no more; "any": only those that were added.
     RemoveHost { nqn: Option<String>, host: String },
+    /// Changes how fast a host may be.
+    SetHostLimit { nqn: Option<String>, host: String, limit: Limit },
     /// Says how well a group is reached.
     SetAna { nqn: Option<String>, group: words::AnaGroup },
 }
@@ -105,17 +107,17 @@ impl Edit {
             }
             Edit::AddHost { nqn, host } => {
                 let (nqn, subsystem) = subsystem(&mut next, nqn.as_deref())?;
-                if host == ANY_HOST && !subsystem.keyring.is_empty() {
-                    return Err(format!(
-                        "{nqn}: some hosts have to authenticate: remove them first"
-                    ));
-                }
-                add_host(&mut subsystem.hosts, host);
+                add_host(subsystem, host).map_err(|why| format!("{nqn}: {why}"))?;
             }
             Edit::RemoveHost { nqn, host } => {
                 let (nqn, subsystem) = subsystem(&mut next, nqn.as_deref())?;
                 remove_host(&mut subsystem.hosts, host).map_err(|why| format!("{nqn}: {why}"))?;
                 subsystem.keyring.remove(host);
+                keep_limits(subsystem);
+            }
+            Edit::SetHostLimit { nqn, host, limit } => {
+                let (nqn, subsystem) = subsystem(&mut next, nqn.as_deref())?;
+                set_host_limit(subsystem, host, *limit).map_err(|why| format!("{nqn}: {why}"))?;
             }
             Edit::SetAna { nqn, group } => {
                 let (_, subsystem) = subsystem(&mut next, nqn.as_deref())?;
@@ -147,13 +149,18 @@ fn add_listener(model: &mut Model, word: &words::Listener) -> Result<(), String>
     }
 }
 
-fn add_host(hosts: &mut HostList, host: &str) {
-    match hosts {
-        _ if host == ANY_HOST => *hosts = HostList::Any,
+fn add_host(subsystem: &mut Subsystem, host: &str) -> Result<(), String> {
+    if host == ANY_HOST && !subsystem.keyring.is_empty() {
+        return Err("some hosts have to authenticate: remove them first".into());
+    }
+    match &mut subsystem.hosts {
+        hosts if host == ANY_HOST => *hosts = HostList::Any,
         // From now on there is a list.
-        HostList::Any => *hosts = HostList::only([host]),
+        hosts @ HostList::Any => *hosts = HostList::only([host]),
         HostList::Only(nqns) => drop(nqns.insert(host.to_owned())),
     }
+    keep_limits(subsystem);
+    Ok(())
 }
 
 fn remove_host(hosts: &mut HostList, host: &str) -> Result<(), String> {
@@ -170,6 +177,26 @@ fn remove_host(hosts: &mut HostList, host: &str) -> Result<(), String> {
             false => Err(format!("{host} was not allowed to connect")),
         },
     }
+}
+
+/// Those of hosts that may still connect: written down, any other would be let in.
+fn keep_limits(subsystem: &mut Subsystem) {
+    let Subsystem { hosts, host_limits, .. } = subsystem;
+    host_limits.retain(|host, _| hosts.admits(host));
+}
+
+fn set_host_limit(subsystem: &mut Subsystem, host: &str, limit: Limit) -> Result<(), String> {
+    if host == ANY_HOST {
+        return Err("a limit is one host's: for all hosts together, limit the namespaces".into());
+    }
+    if !limit.is_none() && !subsystem.hosts.admits(host) {
+        return Err(format!("{host} was not allowed to connect"));
+    }
+    match limit.is_none() {
+        true => drop(subsystem.host_limits.remove(host)),
+        false => drop(subsystem.host_limits.insert(host.to_owned(), limit)),
+    }
+    Ok(())
 }
 
 /// `any` alone, or a list.

@@ -88,3 +88,32 @@ fn states_of_groups() {
     let everywhere = set(None, words::Ana::Optimized).apply(&at_one).unwrap();
     assert!(everywhere.subsystems[NQN].ana.is_empty());
 }
+
+/// Goal: hosts that may connect are limited, one by one; a host that may connect no more leaves no
+/// limit behind, which a file would take for leave to come.
+#[test]
+fn hosts_are_limited() {
+    let limit = |host: &str, rw_ios_per_sec| Edit::SetHostLimit {
+        nqn: None,
+        host: host.into(),
+        limit: Limit { rw_ios_per_sec, ..Limit::default() },
+    };
+    let add = |host: &str| Edit::AddHost { nqn: None, host: host.into() };
+    let limited = |model: &Model| -> Vec<(String, u32)> {
+        let limits = model.subsystems[NQN].host_limits.iter();
+        limits.map(|(host, limit)| (host.clone(), limit.rw_ios_per_sec)).collect()
+    };
+    let one = limit("nqn.a", 5).apply(&model()).unwrap();
+    assert_eq!(limited(&one), [("nqn.a".into(), 5)], "any host may connect");
+    assert_eq!(limited(&limit("nqn.a", 0).apply(&one).unwrap()), []);
+    let other = add("nqn.b").apply(&one).unwrap();
+    assert_eq!(limited(&other), [], "the host was let go");
+    let both = add("nqn.a").apply(&other).and_then(|it| limit("nqn.a", 7).apply(&it)).unwrap();
+    assert_eq!(limited(&both), [("nqn.a".into(), 7)]);
+    let gone = Edit::RemoveHost { nqn: None, host: "nqn.a".into() }.apply(&both).unwrap();
+    assert_eq!(limited(&gone), []);
+    for (host, why) in [("nqn.c", "not allowed"), ("any", "namespaces")] {
+        let refused = limit(host, 1).apply(&both).unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+    }
+}

@@ -128,6 +128,10 @@ impl<F: Fabric> Served<F> {
                 reactor.set_hosts(nqn, it.hosts.clone())?;
                 let none = Keyring::new();
                 self.set_keys(nqn, &Step { from: none, to: it.keyring.clone() })?;
+                let mut limits = it.host_limits.iter();
+                limits.try_for_each(|(host, limit)| {
+                    self.reactor.set_host_limit(nqn, host, (*limit).into())
+                })?;
                 it.ana.iter().try_for_each(|(grpid, group)| self.set_ana(nqn, *grpid, group))
             }
             Change::AddReferral(it) => reactor.add_referral(it.into()),
@@ -143,6 +147,9 @@ impl<F: Fabric> Served<F> {
             }
             Change::SetHosts(nqn, step) => reactor.set_hosts(nqn, step.to.clone()),
             Change::SetKeys(nqn, step) => self.set_keys(nqn, step),
+            Change::SetHostLimit(nqn, host, step) => {
+                reactor.set_host_limit(nqn, host, step.to.into())
+            }
             Change::SetAna(nqn, grpid, step) => self.set_ana(nqn, *grpid, &step.to),
             Change::SetReadOnly((nqn, nsid), step) => reactor.set_read_only(nqn, *nsid, step.to),
             Change::SetGroup((nqn, nsid), step) => reactor.set_ana_group(nqn, *nsid, step.to),

@@ -2,6 +2,7 @@
 
 use super::exports::View;
 use super::protocol::{Noun, Row};
+use crate::config::limit::Limit;
 use crate::config::model::Model;
 use crate::config::{check, referrals};
 use serde_json::{Value, json};
@@ -13,11 +14,11 @@ pub(crate) fn columns(noun: Noun) -> (&'static str, &'static [&'static str]) {
         Noun::Subsystem => ("subsystems", &["nqn", "serial", "model", "namespaces", "hosts"]),
         Noun::Namespace => (
             "namespaces",
-            &["nqn", "nsid", "size_bytes", "block_bytes", "read_only", "ana_group", "uri"],
+            &["nqn", "nsid", "size_bytes", "block_bytes", "read_only", "ana_group", "limit", "uri"],
         ),
         Noun::Listener => ("listeners", &["portid", "trtype", "traddr", "trsvcid", "discovery"]),
         Noun::Referral => ("referrals", &["trtype", "traddr", "trsvcid", "subnqn"]),
-        Noun::Host => ("hosts", &["nqn", "host"]),
+        Noun::Host => ("hosts", &["nqn", "host", "limit"]),
         Noun::Connection => {
             ("connections", &["hostnqn", "from", "subnqn", "cntlid", "qid", "in_flight"])
         }
@@ -67,7 +68,7 @@ fn namespaces(model: &Model, view: &View) -> Vec<Value> {
             "nqn": nqn, "nsid": nsid, "uri": word.uri, "size_bytes": octets,
             "block_bytes": block_bytes, "read_only": word.read_only,
             "ana_group": namespace.ana_group, "uuid": word.uuid, "nguid": word.nguid,
-            "eui64": word.eui64, "hosts": word.hosts,
+            "eui64": word.eui64, "hosts": word.hosts, "limit": limit(namespace.limit),
         })
     };
     model.namespaces().map(row).collect()
@@ -76,14 +77,24 @@ fn namespaces(model: &Model, view: &View) -> Vec<Value> {
 fn hosts(model: &Model) -> Vec<Value> {
     let mut rows = Vec::new();
     for (nqn, subsystem) in &model.subsystems {
+        let mut push = |host: &str| {
+            let its = subsystem.host_limits.get(host).copied().unwrap_or_default();
+            rows.push(json!({ "nqn": nqn, "host": host, "limit": limit(its) }));
+        };
         match &subsystem.hosts {
-            HostList::Any => rows.push(json!({ "nqn": nqn, "host": super::edit::ANY_HOST })),
-            HostList::Only(hosts) => {
-                rows.extend(hosts.iter().map(|host| json!({ "nqn": nqn, "host": host })));
+            HostList::Any => {
+                push(super::edit::ANY_HOST);
+                subsystem.host_limits.keys().for_each(|host| push(host));
             }
+            HostList::Only(hosts) => hosts.iter().for_each(|host| push(host)),
         }
     }
     rows
+}
+
+/// What is limited; null: nothing.
+fn limit(limit: Limit) -> Value {
+    if limit.is_none() { Value::Null } else { json!(limit) }
 }
 
 fn connections(view: &View) -> Vec<Value> {

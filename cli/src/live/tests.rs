@@ -64,17 +64,22 @@ fn subsystems() -> impl Strategy<Value = Subsystem> {
     let identity = (prop::option::of("[A-Z]{1,3}"), prop::option::of("[A-Z]{1,3}"))
         .prop_map(|(serial, model)| Identity { serial, model });
     let namespaces = prop::collection::btree_map(1u32..5, namespaces(), 0..4);
-    let keys = prop::bool::ANY.prop_map(|proves| if proves { secret() } else { Keys::default() });
-    (identity, hosts(), keys, groups(), namespaces).prop_map(
-        |(identity, hosts, keys, ana, namespaces)| {
+    let keys = prop::bool::ANY.prop_map(|proves| proves.then(secret));
+    let limited = prop::collection::btree_map("nqn.2026-01.io.h:[a-c]", limits(), 0..3);
+    (identity, hosts(), keys, limited, groups(), namespaces).prop_map(
+        |(identity, hosts, keys, limited, ana, namespaces)| {
             // Only hosts that are named have something to prove.
             let keyring = match &hosts {
                 HostList::Any => Keyring::new(),
-                HostList::Only(nqns) => {
-                    nqns.iter().take(1).map(|nqn| (nqn.clone(), keys.clone())).collect()
-                }
+                HostList::Only(nqns) => nqns
+                    .iter()
+                    .take(1)
+                    .filter_map(|nqn| Some((nqn.clone(), keys.clone()?)))
+                    .collect(),
             };
-            Subsystem { identity, hosts, keyring, ana, namespaces }
+            let mut host_limits = limited;
+            host_limits.retain(|host, limit| hosts.admits(host) && !limit.is_none());
+            Subsystem { identity, hosts, keyring, host_limits, ana, namespaces }
         },
     )
 }

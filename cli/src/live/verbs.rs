@@ -173,6 +173,9 @@ pub(crate) fn host(args: &Noun<HostVerb>) -> Result<(), Failure> {
     let edit = match &args.verb {
         HostVerb::List => return list(&args.control, Kind::Host),
         HostVerb::Add { host, nqn } => Edit::AddHost { nqn: nqn.clone(), host: host.clone() },
+        HostVerb::SetLimit { host, nqn, limit } => {
+            Edit::SetHostLimit { nqn: nqn.clone(), host: host.clone(), limit: *limit }
+        }
         HostVerb::Remove { host, nqn } => Edit::RemoveHost { nqn: nqn.clone(), host: host.clone() },
     };
     edited(&args.control, edit)
@@ -227,6 +230,10 @@ fn table(columns: &[&str], rows: &[Row]) -> Result<(), Failure> {
     let text = |row: &Row, column: &str| match row.get(column) {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Object(words)) => {
+            let words = words.iter().map(|(word, value)| format!("{word}={value}"));
+            words.collect::<Vec<_>>().join(",")
+        }
         Some(other) => other.to_string(),
     };
     let heads = columns.iter().map(|column| (*column).to_owned()).collect();

@@ -250,7 +250,13 @@ fn operate(world: &mut World, input: &mut Input<'_>) {
             let write_bytes_per_second = [0, 4096, 1 << 20, 0][usize::from(choice >> 4 & 3)];
             let limit =
                 RateLimit { ios_per_second, write_bytes_per_second, ..RateLimit::default() };
-            reactor.set_limit(nqn, nsid, limit)
+            match choice >> 6 {
+                0 | 1 => reactor.set_limit(nqn, nsid, limit),
+                host => {
+                    let name = format!("nqn.2026-01.io.flexblk:host{}", host - 1);
+                    reactor.set_host_limit(nqn, &name, limit)
+                }
+            }
         }
         _ => {
             let credentials = Credentials::new(SECRET.parse().expect("a secret"));

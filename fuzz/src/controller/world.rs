@@ -156,6 +156,8 @@ impl World {
         for (nqn, nsid) in NQNS.into_iter().flat_map(|nqn| [(nqn, 1), (nqn, 2)]) {
             // It may have been removed; then nothing waits there that does not end.
             let _ = self.reactor.set_limit(nqn, nsid, RateLimit::default());
+            let host = format!("nqn.2026-01.io.flexblk:host{nsid}");
+            let _ = self.reactor.set_host_limit(nqn, &host, RateLimit::default());
         }
         self.settle();
         self.hosts.iter().for_each(Host::check_answered);

@@ -20,6 +20,9 @@ pub struct TcpConfig {
     pub maxr2t: u32,
     /// A connection that is not made, and whose first command has not come, by then ends.
     pub handshake: Duration,
+    /// A PDU, or a record of TLS, that was begun and is not whole after this long ends the connection,
+    /// at the latest after twice as long.
+    pub patience: Duration,
 }
 
 impl TcpConfig {
@@ -34,6 +37,7 @@ impl TcpConfig {
             max_h2c_data: 1 << 20,
             maxr2t: 15,
             handshake: Duration::from_secs(10),
+            patience: Duration::from_secs(30),
         }
     }
     /// A host's: no digests.

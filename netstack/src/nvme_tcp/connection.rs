@@ -91,6 +91,15 @@ impl Connection {
         self.is_blocked = false;
         Ok(())
     }
+    /// Time has passed that a PDU, and a record of TLS, is given to become whole. Errors: it is not.
+    pub(super) fn handle_patience(&mut self) -> Result<(), Stop> {
+        let is_blocked = self.machine.is_blocked();
+        let layer = match &mut self.layer {
+            Layer::Tls(channel) if !is_blocked => channel.handle_patience(),
+            Layer::Tls(_) | Layer::Plain | Layer::Undecided { .. } => Ok(()),
+        };
+        self.machine.handle_patience().and(layer)
+    }
     /// Anything that [`Connection::write`] would try to hand over.
     pub(super) fn wants_to_write(&self) -> bool {
         let wants = match &self.layer {

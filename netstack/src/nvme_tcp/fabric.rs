@@ -66,6 +66,8 @@ pub struct TcpFabric {
     /// Kept for its memory.
     pub(super) told: Vec<Ready>,
     pub(super) turn: u64,
+    /// When to look whose PDUs are not whole yet; `None`: there is no connection.
+    pub(super) next_patience: Option<Instant>,
     /// The next turn looks at all.
     pub(super) must_look: Cell<bool>,
 }
@@ -98,6 +100,7 @@ impl TcpFabric {
             lingerers: Vec::new(),
             told: Vec::new(),
             turn: 0,
+            next_patience: None,
             must_look: Cell::new(true),
         })
     }
@@ -324,6 +327,10 @@ impl Fabric for TcpFabric {
         // What was to be read again meanwhile comes in the next turn.
         ready.append(&mut self.ready);
         self.ready = ready;
+        // After what came was read: nobody is blamed for a pause of this side.
+        if self.next_patience.is_none_or(|at| now >= at) {
+            self.end_overdue(now);
+        }
         if std::mem::take(&mut self.shared.counts.unsettled) {
             memory::settle();
         }
@@ -341,7 +348,8 @@ impl Fabric for TcpFabric {
     fn poll_timeout(&self) -> Option<Instant> {
         let deadline = |qp: &QpHandle| self.connections.get(&qp.0)?.deadline;
         let lingerers = self.lingerers.iter().map(|(_, until)| *until);
-        self.handshakes.iter().filter_map(deadline).chain(lingerers).min()
+        let times = self.handshakes.iter().filter_map(deadline).chain(lingerers);
+        times.chain(self.next_patience).min()
     }
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.readiness.fd())
@@ -371,6 +379,7 @@ impl Fabric for TcpFabric {
         report("dpa.placed_bytes", counts.placed_bytes);
         report("tcp.direct_bytes", counts.direct_bytes);
         report("tcp.faults", counts.faults);
+        report("tcp.overdue", counts.overdue);
         report("tls.handshakes", counts.tls_handshakes);
         report("tls.failures", counts.tls_failures);
         report("tls.refused_plain", counts.tls_refused_plain);

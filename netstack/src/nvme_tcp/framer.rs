@@ -36,6 +36,8 @@ pub(super) struct Framer {
     state: State,
     header: [u8; HEADER_MAX + DIGEST_LEN],
     have: usize,
+    /// Counts the PDUs that were begun, so that one that stays can be told from its successor.
+    begun: u32,
     /// Octets of the header that is being read, or of the last one.
     seen: usize,
     shape: Option<Shape>,
@@ -54,6 +56,7 @@ impl Framer {
             state: State::Header,
             header: [0; HEADER_MAX + DIGEST_LEN],
             have: 0,
+            begun: 0,
             seen: 0,
             shape: None,
             running: Digest::new(),
@@ -68,6 +71,10 @@ impl Framer {
     /// What came of the header that was told last, or is being read.
     pub(super) fn header(&self) -> &[u8] {
         &self.header[..self.seen]
+    }
+    /// Which PDU has begun and is not whole; `None`: the next octet begins one.
+    pub(super) fn unfinished(&self) -> Option<u32> {
+        (self.have > 0 || self.state != State::Header).then_some(self.begun)
     }
     /// Octets of data that are missing, when they need not pass through here: there is no digest.
     pub(super) fn unsummed_data(&self) -> Option<u32> {
@@ -113,6 +120,7 @@ impl Framer {
         if self.have < CommonHeader::LEN {
             if self.have == 0 {
                 self.shape = None;
+                self.begun = self.begun.wrapping_add(1);
             }
             self.fill(input, CommonHeader::LEN);
             let Some(common) = self.header[..self.have].first_chunk() else {

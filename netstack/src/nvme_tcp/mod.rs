@@ -90,6 +90,8 @@ struct Counts {
     tls_copied_bytes: u64,
     /// Connections that a fault of the peer, or the peer's word of ours, ended.
     faults: u64,
+    /// Connections whose peers did not finish a PDU in time.
+    overdue: u64,
     /// Placed by this poll: others may not see it yet.
     unsettled: bool,
 }
@@ -103,6 +105,8 @@ enum Stop {
     Timeout,
     /// Nobody listens there.
     NoListener,
+    /// The peer began something, and does not finish it.
+    Overdue,
     /// The peer broke the protocol.
     Fault(PduFault),
     /// The peer says that we did.

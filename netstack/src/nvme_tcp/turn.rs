@@ -143,6 +143,26 @@ impl TcpFabric {
             self.at(qp, |connection, _, _| Err::<(), Stop>(connection.late()));
         }
     }
+    /// Ends connections whose peers have begun something long ago. One look for all, now and then: no
+    /// PDU has a time of its own.
+    #[cold]
+    pub(super) fn end_overdue(&mut self, now: Instant) {
+        let due = self.next_patience.take();
+        if self.connections.is_empty() {
+            return;
+        }
+        let patience = self.shared.config.patience;
+        self.next_patience = Some(now + patience);
+        // The first look, or one after this side was away: what is unfinished is noted only.
+        let notes_only = due.is_none_or(|due| now >= due + patience);
+        let handles: Vec<QpHandle> = self.connections.keys().map(|qp| QpHandle(*qp)).collect();
+        for qp in handles {
+            self.at(qp, |connection, _, _| match connection.handle_patience() {
+                Err(_) if notes_only => Ok(()),
+                outcome => outcome,
+            });
+        }
+    }
     /// Closes sockets whose peers have, or have had time enough.
     fn let_go(&mut self, now: Instant) {
         if self.lingerers.is_empty() {

@@ -8,6 +8,7 @@ use super::{Buffer, Command, Pending, Queue, Stage, release};
 use crate::action::{Action, Actions, Counted};
 use crate::fault::Fault;
 use crate::io::IoKind;
+use crate::subsystem::DiskIndex;
 use wire::nvme::Status;
 
 /// The answers to commands that are ended so.
@@ -77,11 +78,7 @@ impl Queue {
     /// Ends command `cid` as its host wishes, if it only waits: for its turn to fetch data, for a
     /// Copy before it, for its other half. True: it was ended.
     pub(crate) fn abort(&mut self, cid: u16, out: &mut Actions) -> bool {
-        let has_cid = |command: &Command| {
-            command.inflight.as_ref().is_some_and(|inflight| inflight.cid() == cid)
-        };
-        let Some(at) = self.commands.iter().position(has_cid) else { return false };
-        let slot = u16::try_from(at).unwrap_or(u16::MAX);
+        let Some(slot) = self.slot_of(cid) else { return false };
         match std::mem::take(&mut self.command(slot).stage) {
             Stage::ReadQueued(buffer) => {
                 self.read_queue.retain(|queued| *queued != slot);
@@ -103,6 +100,38 @@ impl Queue {
                 only_waits
             }
         }
+    }
+    /// Where command `cid` is, until it is answered.
+    pub(crate) fn slot_of(&self, cid: u16) -> Option<u16> {
+        let has_cid = |command: &Command| {
+            command.inflight.as_ref().is_some_and(|inflight| inflight.cid() == cid)
+        };
+        let at = self.commands.iter().position(has_cid)?;
+        u16::try_from(at).ok()
+    }
+    /// The disk that the command in `slot` asked for its blocks or for a buffer, without giving it
+    /// one. `None`: it did not, or takes several steps.
+    pub(crate) fn waits_for_disk(&mut self, slot: u16) -> Option<DiskIndex> {
+        let command = self.command(slot);
+        let has_asked = match command.io.kind {
+            IoKind::Read => matches!(command.stage, Stage::AtDisk),
+            IoKind::Write | IoKind::Compare => matches!(command.stage, Stage::Preparing),
+            IoKind::Nothing
+            | IoKind::Flush
+            | IoKind::Deallocate { .. }
+            | IoKind::WriteZeroes { .. }
+            | IoKind::Verify
+            | IoKind::Reserve(_)
+            | IoKind::Report
+            | IoKind::Copy { .. }
+            | IoKind::FusedCompare
+            | IoKind::FusedWrite => false,
+        };
+        has_asked.then_some(command.io.disk)
+    }
+    /// Ends a command as its host wishes, that [`Self::waits_for_disk`] no more.
+    pub(crate) fn end_aborted(&mut self, slot: u16, out: &mut Actions) {
+        self.end_waiting(slot, None, ABORTED, out);
     }
     /// Nothing that was asked for will bring it on: the first half of a pair, or a Copy behind
     /// another.

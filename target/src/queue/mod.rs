@@ -85,6 +85,8 @@ pub(crate) struct Queue {
     pub(crate) port_id: u16,
     /// Controller, once connected.
     pub(crate) attachment: Option<Attachment>,
+    /// The limit of its host, by its place in the reactor.
+    pub(crate) host_limit: Option<u32>,
     /// Without an attachment by then, it ends.
     pub(crate) connect_by: Option<Instant>,
     /// How far it has come.
@@ -144,6 +146,7 @@ impl Queue {
             from,
             port_id: 0,
             attachment: None,
+            host_limit: None,
             connect_by: None,
             proof: None,
             is_locked: false,

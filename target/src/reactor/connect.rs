@@ -45,6 +45,7 @@ impl<F: Fabric> Reactor<F> {
         self.controllers[controller].attach(qid, index)?;
         let queue = &mut self.queues[index];
         queue.attachment = Some(Attachment { controller, subsystem });
+        queue.host_limit = self.host_limits.find(subsystem, request.host_nqn.as_str());
         queue.set_entries(request.entries, request.head_disabled);
         let controller = &mut self.controllers[controller];
         controller.handle_traffic(now);

@@ -157,8 +157,8 @@ impl<F: Fabric> Reactor<F> {
         let queue = &mut self.queues[index];
         queue.handle_disconnected(&mut self.actions);
         self.blocked.retain(|blocked| *blocked != index);
-        self.backends.iter_mut().for_each(|disk| disk.cancel(index));
         let attachment = queue.attachment;
+        self.cancel_waiting(index);
         if let Some(at) = attachment {
             let controller = &mut self.controllers[at.controller];
             if controller.admin_queue() == Some(index) {

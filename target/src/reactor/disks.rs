@@ -5,7 +5,7 @@ use crate::queue::parse_tag;
 use memory::{DmaBuf, Mr, Region};
 use std::collections::VecDeque;
 use std::time::Instant;
-use storage::{Backend, DiskStatus, Done, Full, Geometry, Op, Purpose, Request};
+use storage::{Backend, DiskStatus, Done, Full, Geometry, Op, Purpose, Request, Tag};
 
 /// One disk.
 pub(crate) struct Disk {
@@ -43,12 +43,16 @@ impl Disk {
     /// Starts a request, or keeps it until its turn comes, and there is room.
     pub(crate) fn submit(&mut self, request: Request) {
         if let Some(limiter) = &mut self.limiter
-            && let Some(cost) = cost(&request.op, self.backend.geometry().block_bytes)
+            && let Some(cost) = cost(&request.op, &*self.backend)
         {
             let (queue, _) = parse_tag(request.tag);
             return limiter.submit(queue, cost, request);
         }
         self.start(request);
+    }
+    /// What a request takes of a limit; `None`: it has not to wait.
+    pub(crate) fn cost(&self, request: &Request) -> Option<Cost> {
+        cost(&request.op, &*self.backend)
     }
     /// Sets the limits of those that start from now on.
     pub(crate) fn set_limit(&mut self, limit: RateLimit) {
@@ -62,12 +66,16 @@ impl Disk {
     /// Connection `queue` has ended: what waits of it ends too, and the disk is not asked.
     pub(crate) fn cancel(&mut self, queue: u32) {
         let Some(limiter) = &mut self.limiter else { return };
-        let end = |request: Request| Done {
-            tag: request.tag,
-            status: DiskStatus::Internal,
-            buffer: request.buffer,
-        };
-        self.cancelled.extend(limiter.cancel(queue).map(end));
+        self.cancelled.extend(limiter.cancel(queue).map(unserved));
+    }
+    /// A request that never came here ends: its connection did.
+    pub(crate) fn end(&mut self, request: Request) {
+        self.cancelled.push(unserved(request));
+    }
+    /// Drops a request that waits for its turn, and has no buffer. False: it does not wait.
+    pub(crate) fn take_waiting(&mut self, tag: Tag) -> bool {
+        let Some(limiter) = &mut self.limiter else { return false };
+        !limiter.extract(|request| request.tag == tag).is_empty()
     }
     /// Those whose turn it is start.
     #[cold]
@@ -123,7 +131,7 @@ impl Disk {
 }
 
 /// What a request takes of a limit: once for each command, with its first request.
-fn cost(op: &Op, block_bytes: u32) -> Option<Cost> {
+fn cost(op: &Op, disk: &dyn Backend) -> Option<Cost> {
     let (range, is_write) = match op {
         Op::Read(range) | Op::Prepare(range, Purpose::Compare) => (range, false),
         Op::Prepare(range, _) => (range, true),
@@ -135,7 +143,13 @@ fn cost(op: &Op, block_bytes: u32) -> Option<Cost> {
         | Op::Deallocate(_)
         | Op::Verify(_) => return None,
     };
+    let block_bytes = disk.geometry().block_bytes;
     Some(Cost { is_write, bytes: u64::from(range.count) * u64::from(block_bytes) })
+}
+
+/// The answer to a request that the disk is not asked.
+fn unserved(request: Request) -> Done {
+    Done { tag: request.tag, status: DiskStatus::Internal, buffer: request.buffer }
 }
 
 /// No disk: nothing names it.

@@ -98,6 +98,7 @@ impl<F: Fabric> Reactor<F> {
         for nsid in nsids.collect::<Vec<_>>() {
             self.remove_namespace(nqn, nsid)?;
         }
+        self.lift_host_limits(at);
         self.subsystems[at].set_removed();
         let controllers = self.controllers.iter().filter(|(_, c)| c.subsystem == at);
         for index in controllers.map(|(index, _)| index).collect::<Vec<_>>() {

@@ -1,4 +1,4 @@
-//! Rate limits of a namespace: what waits for its turn, and whose turn it is.
+//! Rate limits of a namespace or a host: what waits for its turn, and whose turn it is.
 //!
 //! Each of the four limits is a virtual clock: a command that starts moves it on by what the command
 //! costs at that rate, and nothing starts while the clock is ahead of the time. A clock is never more
@@ -8,12 +8,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What a namespace may catch up with after it was idle.
+/// What one may catch up with after it was idle.
 const BURST: Duration = Duration::from_millis(10);
 /// Fastest and largest rates that are told from none, so that no product overflows.
 const RATE_MAX: u64 = 1 << 40;
 
-/// Limits of a namespace, for all hosts together. 0: none. At most 2^40 each; more counts as that.
+/// Limits of a namespace, for all hosts together, or of a host, for all its namespaces. 0: none. At most 2^40 each; more counts as that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RateLimit {
     /// Reads, writes and compares in a second.
@@ -64,7 +64,7 @@ impl Clock {
     }
 }
 
-/// What waits for its turn at a namespace.
+/// What waits for its turn.
 #[derive(Debug)]
 pub(crate) struct Limiter<T> {
     /// Of all, and of octets in all, read and written.
@@ -93,6 +93,23 @@ impl<T> Limiter<T> {
         let at = self.lines.iter().position(|(line, _)| *line == from);
         let line = at.and_then(|at| self.lines.remove(at));
         line.into_iter().flat_map(|(_, line)| line.into_iter().map(|(_, item)| item))
+    }
+    /// Takes out those that are `wanted`, in the order of their lines. They are not charged.
+    pub(crate) fn extract(&mut self, mut wanted: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut taken = Vec::new();
+        self.lines.retain_mut(|(_, line)| {
+            let waiting = line.len();
+            for _ in 0..waiting {
+                let Some((cost, item)) = line.pop_front() else { break };
+                if wanted(&item) {
+                    taken.push(item);
+                } else {
+                    line.push_back((cost, item));
+                }
+            }
+            !line.is_empty()
+        });
+        taken
     }
     /// The next command that may start now.
     pub(crate) fn poll(&mut self, now: Instant) -> Option<T> {

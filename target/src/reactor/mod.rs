@@ -19,6 +19,7 @@ mod disks;
 mod exports;
 mod fused;
 mod handle_hasher;
+mod host_limits;
 mod limit;
 mod namespaces;
 mod posts;
@@ -45,6 +46,7 @@ use auth::{Helper, SystemHelper};
 pub(crate) use channel::Channels;
 use disks::Disk;
 use handle_hasher::HandleHasher;
+use host_limits::HostLimits;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
 use preempt::Preempt;
 use std::collections::HashMap;
@@ -67,6 +69,7 @@ pub struct Reactor<F: Fabric> {
     directory: Directory,
     disks: Vec<DiskInfo>,
     backends: Vec<Disk>,
+    host_limits: HostLimits,
     /// Disks of removed namespaces that commands may still need, with their subsystems.
     retiring: Vec<(DiskIndex, usize)>,
     /// Places of dropped ones.
@@ -126,6 +129,7 @@ impl<F: Fabric> Reactor<F> {
             directory: Directory::default(),
             disks: Vec::new(),
             backends: Vec::new(),
+            host_limits: HostLimits::default(),
             retiring: Vec::new(),
             free_disks: Vec::new(),
             controllers: Slab::default(),
@@ -205,6 +209,9 @@ impl<F: Fabric> Reactor<F> {
         let mut did_work = false;
         let mut done = std::mem::take(&mut self.done);
         for _ in 0..DISK_ROUNDS {
+            if !self.host_limits.is_empty() {
+                self.poll_host_limits(now);
+            }
             self.backends.iter_mut().for_each(|disk| disk.poll(now, &mut done));
             if done.is_empty() {
                 break;
@@ -257,6 +264,7 @@ impl<F: Fabric> Reactor<F> {
 
     fn next_timeout(&self) -> Option<Instant> {
         let disks = self.backends.iter().filter_map(Disk::poll_timeout);
-        disks.chain(self.fabric.poll_timeout()).chain(self.keep_alive_check).min()
+        let turns = self.host_limits.poll_timeout();
+        disks.chain(turns).chain(self.fabric.poll_timeout()).chain(self.keep_alive_check).min()
     }
 }

@@ -34,6 +34,7 @@ impl<F: Fabric> Reactor<F> {
         self.subsystems[at].ana_mut().note_members(gone.ana_group);
         // What waits for its turn has it now: the disk is wanted for nothing else.
         self.backends[gone.disk.0 as usize].set_limit(RateLimit::default());
+        self.hasten(gone.disk);
         self.retiring.push((gone.disk, at));
         self.keep_counts(gone.disk, at);
         self.refresh_access(at);

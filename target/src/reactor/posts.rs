@@ -13,9 +13,10 @@ impl<F: Fabric> Reactor<F> {
         let mut has_placed = false;
         while let Some(action) = self.actions.pop_front() {
             match action {
-                Action::Submit { disk, request } => {
+                Action::Submit { disk, request } if self.host_limits.is_empty() => {
                     self.backends[disk.0 as usize].submit(request);
                 }
+                Action::Submit { disk, request } => self.submit_limited(disk, request),
                 Action::SubmitLanded { disk, request, queue, landed } => {
                     let request = self.copy_landed(request, queue, landed);
                     has_placed = true;

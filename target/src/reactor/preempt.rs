@@ -1,7 +1,7 @@
 //! Abort, and preempt and abort: the commands of a host that lost its registration end before the Acquire that
 //! took it is answered, so that nothing of that host reaches the blocks afterwards.
 //!
-//! What only waits is ended at once with Command Aborted due to Preempt and Abort; what waits for a
+//! What only waits, for its turn at a limit too, is ended at once with Command Aborted due to Preempt and Abort; what waits for a
 //! buffer or for data from the host ends when that comes; what is at a disk finishes.
 //! Source: NVMe Base 2.1, "Reservations" (preempting a reservation or registration).
 
@@ -11,6 +11,9 @@ use crate::queue::{Attachment, Inflight, QueueState, Stage};
 use crate::reservation::HostId;
 use netstack::fabric::{Fabric, QpHandle};
 use wire::nvme::{AbortCmd, Sqe};
+
+/// Dword 0 of Abort, bit 0: the command runs on.
+const NOT_ABORTED: u64 = 1;
 
 /// An Acquire that waits for commands to end.
 #[derive(Debug)]
@@ -62,6 +65,14 @@ impl<F: Fabric> Reactor<F> {
                 victims.extend(slots.into_iter().map(|slot| Victim { queue: place, qp, slot }));
             }
         }
+        victims.retain(|victim: &Victim| {
+            let is_taken = self.take_waiting(victim.queue, victim.slot);
+            if is_taken {
+                let queue = &mut self.queues[victim.queue];
+                queue.end_preempted(victim.slot, None, &mut self.actions);
+            }
+            !is_taken
+        });
         if victims.is_empty() {
             return self.finish_reservation(index, slot, sqe);
         }
@@ -81,9 +92,15 @@ impl<F: Fabric> Reactor<F> {
             return Err(Fault::invalid_opcode());
         }
         let AbortCmd { queue, cid } = AbortCmd::decode(sqe);
-        let queue = controller.queue(queue.0).and_then(|index| self.queues.get_mut(index));
-        let aborted = queue.is_some_and(|queue| queue.abort(cid.0, &mut self.actions));
-        Ok(u64::from(!aborted))
+        let Some(index) = controller.queue(queue.0) else { return Ok(NOT_ABORTED) };
+        let Some(queue) = self.queues.get_mut(index) else { return Ok(NOT_ABORTED) };
+        if queue.abort(cid.0, &mut self.actions) {
+            return Ok(0);
+        }
+        let slot = queue.slot_of(cid.0).filter(|slot| self.take_waiting(index, *slot));
+        let Some(slot) = slot else { return Ok(NOT_ABORTED) };
+        self.queues[index].end_aborted(slot, &mut self.actions);
+        Ok(0)
     }
     /// Acquires that wait.
     #[cfg(test)]

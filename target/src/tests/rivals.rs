@@ -4,12 +4,15 @@
 use super::host::Host;
 use super::probe::{Probe, State};
 use super::{NQN, World};
-use crate::{AnaState, Config, HostList};
+use crate::{AnaState, Config, HostList, RateLimit};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::rc::Rc;
 use wire::nvme::reservation::{ReservationCmd, ReservationKeys};
-use wire::nvme::{Cid, CopyCmd, CopyRange, DsmCmd, DsmRange, IoOpcode, Lba, Nsid, Sqe, ZeroBased};
+use wire::nvme::{
+    AbortCmd, Cid, CopyCmd, CopyRange, DsmCmd, DsmRange, IoOpcode, Lba, Nsid, QueueId, Sqe,
+    ZeroBased,
+};
 
 /// One step of somebody.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,9 @@ enum Step {
     ReadOnly { on: bool },
     Replace,
     Resize { blocks: u64 },
+    LimitHost { host: usize, ios: u64 },
+    LimitNamespace { ios: u64 },
+    Abort { host: usize, back: u16 },
     Hold { on: bool },
     Turn { times: u8 },
 }
@@ -42,6 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]);
     let state = prop::sample::select(vec![AnaState::Optimized, AnaState::Inaccessible]);
     let (host, start) = (0..2usize, 0..8u64);
+    // Time stands still: one command has its turn, a few have, or all.
+    let ios = prop::sample::select(vec![0, 1, 500]);
     prop_oneof![
         8 => (host.clone(), opcode, start.clone())
             .prop_map(|(host, opcode, start)| Step::Io { host, opcode, start }),
@@ -55,6 +63,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (host.clone(), 0..2u32, 1..7u8)
             .prop_map(|(host, action, kind)| Step::Release { host, action, kind }),
         1 => host.clone().prop_map(|host| Step::Cut { host }),
+        2 => (host.clone(), ios.clone()).prop_map(|(host, ios)| Step::LimitHost { host, ios }),
+        1 => ios.prop_map(|ios| Step::LimitNamespace { ios }),
+        3 => (host.clone(), 0..12u16).prop_map(|(host, back)| Step::Abort { host, back }),
         1 => host.prop_map(|host| Step::Hide { host }),
         1 => state.prop_map(|state| Step::Path { state }),
         1 => any::<bool>().prop_map(|on| Step::ReadOnly { on }),
@@ -72,13 +83,28 @@ struct Fight {
     waiting: Vec<HashSet<u16>>,
     disks: Vec<Rc<State>>,
     held: bool,
+    /// Hosts that were limited, by NQN, and Aborts that are not answered.
+    limited: HashSet<String>,
+    aborts: [usize; 2],
+}
+
+fn limit(ios_per_second: u64) -> RateLimit {
+    RateLimit { ios_per_second, ..RateLimit::default() }
 }
 
 impl Fight {
     fn new() -> Fight {
         let world = World::empty(Config::default());
         let waiting = vec![HashSet::new(), HashSet::new()];
-        let mut fight = Fight { world, hosts: Vec::new(), waiting, disks: Vec::new(), held: false };
+        let mut fight = Fight {
+            world,
+            hosts: Vec::new(),
+            waiting,
+            disks: Vec::new(),
+            held: false,
+            limited: HashSet::new(),
+            aborts: [0; 2],
+        };
         fight.add_disk();
         for _ in 0..2 {
             let host = fight.world.connected(1, 64);
@@ -171,6 +197,7 @@ impl Fight {
                 queues.iter().for_each(|queue| fabric.cut(queue.qp));
                 self.hosts[host] = self.world.connected(1, 64);
                 self.waiting[host].clear();
+                self.aborts[host] = 0;
             }
             Step::Hide { host } => {
                 let other = self.hosts[host].nqn();
@@ -190,6 +217,22 @@ impl Fight {
             Step::Resize { blocks } => {
                 self.world.reactor.resize_namespace(NQN, 1, blocks).unwrap();
             }
+            Step::LimitHost { host, ios } => {
+                let nqn = self.hosts[host].nqn();
+                self.limited.insert(nqn.as_str().to_owned());
+                self.world.reactor.set_host_limit(NQN, nqn.as_str(), limit(ios)).unwrap();
+            }
+            Step::LimitNamespace { ios } => {
+                self.world.reactor.set_limit(NQN, 1, limit(ios)).unwrap();
+            }
+            Step::Abort { host, back } => {
+                let cid = Cid(self.hosts[host].next_cid.wrapping_sub(back));
+                let abort = AbortCmd { queue: QueueId(1), cid };
+                if self.aborts[host] < 20 {
+                    self.aborts[host] += 1;
+                    self.hosts[host].submit(0, abort.command(Cid(0)), &[]);
+                }
+            }
             Step::Hold { on } => self.hold(on),
             Step::Turn { times } => {
                 for _ in 0..times {
@@ -205,6 +248,7 @@ impl Fight {
     }
     fn collect(&mut self, host: usize) {
         self.hosts[host].poll(&self.world);
+        self.aborts[host] -= self.hosts[host].queues[0].completions.drain(..).count();
         for cqe in self.hosts[host].queues[1].completions.drain(..) {
             assert!(self.waiting[host].remove(&cqe.cid().0), "answered twice: {:?}", cqe.cid());
         }
@@ -212,6 +256,10 @@ impl Fight {
     /// Lets everything come to its end.
     fn finish(&mut self) {
         self.hold(false);
+        self.world.reactor.set_limit(NQN, 1, limit(0)).unwrap();
+        for nqn in std::mem::take(&mut self.limited) {
+            self.world.reactor.set_host_limit(NQN, &nqn, limit(0)).unwrap();
+        }
         for host in 0..2 {
             // Ends a half that waits for its other half.
             let sqe = Sqe::new(IoOpcode::Flush.octet(), Cid(0), Nsid(1));
@@ -238,6 +286,7 @@ proptest! {
         fight.finish();
         for host in 0..2 {
             prop_assert!(fight.waiting[host].is_empty(), "unanswered: {:?}", fight.waiting[host]);
+            prop_assert_eq!(fight.aborts[host], 0, "unanswered Aborts");
         }
         prop_assert_eq!(fight.world.reactor.preempts_waiting(), 0);
         let (last, removed) = fight.disks.split_last().unwrap();

@@ -6,7 +6,7 @@ use crate::nvme_tcp::outbox::Then;
 use crate::nvme_tcp::tls::TlsFault;
 use crate::nvme_tcp::{Shared, Stop};
 use verbs::WcStatus;
-use wire::nvme_tcp::{PduKind, TermReq};
+use wire::nvme_tcp::{PduFault, PduKind, TermReq, field};
 
 /// CM's reason: nobody listens there. Source: IBTA 1.4, "REJ".
 pub(crate) const REASON_INVALID_SERVICE: u16 = 8;
@@ -37,6 +37,15 @@ impl Machine {
                 let faulty = self.framer.header();
                 self.outbox.octets(|octets| TermReq::encode(fault, kind, faulty, octets));
                 DisconnectReason::Error(WcStatus::BadRespErr)
+            }
+            Stop::Overdue => {
+                tracing::warn!(peer = %self.peer, "the peer does not finish what it began");
+                shared.counts.overdue += 1;
+                // No status says it better: there is less than the length says.
+                let (fault, kind) = (PduFault::field(field::PLEN), self.term_kind());
+                let begun = self.framer.header();
+                self.outbox.octets(|octets| TermReq::encode(fault, kind, begun, octets));
+                DisconnectReason::Timeout
             }
             Stop::Told(term) => {
                 tracing::warn!(peer = %self.peer, %term, "the peer says that we broke NVMe/TCP");

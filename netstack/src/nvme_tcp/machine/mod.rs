@@ -102,6 +102,8 @@ pub(super) struct Machine {
     /// A header that waits for a receive, or to be accepted; and what came behind it.
     waiting: Option<(Shape, Pdu)>,
     stash: Vec<u8>,
+    /// The PDU that was not whole when [`Machine::handle_patience`] looked last.
+    unfinished: Option<u32>,
     /// The last PDU with data had [`LONG_DATA_BYTES`] or more, without a digest.
     long_data: bool,
 }
@@ -125,6 +127,7 @@ impl Machine {
             landing: None,
             waiting: None,
             stash: Vec::new(),
+            unfinished: None,
             long_data: false,
         }
     }
@@ -134,6 +137,13 @@ impl Machine {
         self.waiting.is_some()
     }
 
+    /// Time has passed that a PDU is given to become whole. Errors: the same one was unfinished the
+    /// last time, and it was not this side that did not take it.
+    pub(super) fn handle_patience(&mut self) -> Result<(), Stop> {
+        let unfinished = self.framer.unfinished().filter(|_| !self.is_blocked());
+        let before = std::mem::replace(&mut self.unfinished, unfinished);
+        if unfinished.is_some() && unfinished == before { Err(Stop::Overdue) } else { Ok(()) }
+    }
     fn done(&mut self, token: u64, signaled: bool, shared: &mut Shared) {
         self.outstanding -= 1;
         if signaled {

@@ -8,6 +8,8 @@
 
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod overdue;
 mod session;
 #[cfg(test)]
 mod sockets;

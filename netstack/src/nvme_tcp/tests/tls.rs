@@ -12,21 +12,21 @@ use std::time::Duration;
 use wire::nvme_tcp::PduKind;
 use zeroize::Zeroizing;
 
-const IDENTITY: &str = "NVMe0R01 nqn.h nqn.s";
+pub(super) const IDENTITY: &str = "NVMe0R01 nqn.h nqn.s";
 
-fn psk(identity: &str, octet: u8, hash: PskHash) -> Psk {
+pub(super) fn psk(identity: &str, octet: u8, hash: PskHash) -> Psk {
     let bytes = if hash == PskHash::Sha256 { 32 } else { 48 };
     let secret = Arc::new(Zeroizing::new(vec![octet; bytes]));
     Psk { identity: identity.into(), secret, hash }
 }
 /// A target that speaks TLS with hosts that have key 1.
-fn secured(number: u8, security: Security) -> (End, SocketAddr) {
+pub(super) fn secured(number: u8, security: Security) -> (End, SocketAddr) {
     let (mut target, to) = target(number);
     target.fabric.secure_listener("tcp", to, security).unwrap();
     target.fabric.set_psk(IDENTITY, Some(psk(IDENTITY, 1, PskHash::Sha256)));
     (target, to)
 }
-fn with_keys(psks: Vec<Psk>) -> End {
+pub(super) fn with_keys(psks: Vec<Psk>) -> End {
     let mut host = host();
     host.fabric.set_host_psks(psks);
     host
@@ -185,7 +185,7 @@ fn changed_records_end_the_connection() {
     }
     panic!("it never ended");
 }
-fn pump(from: &mut std::net::TcpStream, to: &mut std::net::TcpStream, change: bool) {
+pub(super) fn pump(from: &mut std::net::TcpStream, to: &mut std::net::TcpStream, change: bool) {
     let mut octets = [0; 4096];
     if let Ok(count) = std::io::Read::read(from, &mut octets) {
         if change && count > 0 {

@@ -1,9 +1,11 @@
 //! One connection's TLS: octets of the socket in and out, plain octets out and in.
 
 use super::hello::{self, Hello};
+use super::records::Records;
 use super::session::{Progress, Session, SharedWire};
 use super::{Keys, RECORD_BYTES, TlsFault};
 use crate::fabric::Psk;
+use crate::nvme_tcp::Stop;
 use s2n_tls::enums::Mode;
 use std::io;
 
@@ -27,6 +29,9 @@ enum Stage {
 pub(in crate::nvme_tcp) struct Channel {
     stage: Stage,
     wire: SharedWire,
+    /// Where in the peer's records the socket is, and which was not whole at the last look.
+    records: Records,
+    unfinished: Option<u32>,
     /// Name of the key that both sides have, once that is proved.
     identity: Option<String>,
 }
@@ -37,11 +42,15 @@ impl Channel {
         let (config, wire) = (keys.config()?, SharedWire::default());
         let own: Vec<&Psk> = keys.own.iter().collect();
         let session = Session::new(Mode::Client, config, wire.clone(), &own)?;
-        Ok(Channel { stage: Stage::Handshake(session), wire, identity: None })
+        Ok(Channel { wire, ..Channel::of(Stage::Handshake(session)) })
     }
     /// A controller's: nothing is spent before the host has named a key.
     pub(in crate::nvme_tcp) fn controller() -> Channel {
-        Channel { stage: Stage::Greeting, wire: SharedWire::default(), identity: None }
+        Channel::of(Stage::Greeting)
+    }
+    fn of(stage: Stage) -> Channel {
+        let (wire, records) = (SharedWire::default(), Records::default());
+        Channel { stage, wire, records, unfinished: None, identity: None }
     }
     /// Plain octets may pass.
     pub(in crate::nvme_tcp) fn is_open(&self) -> bool {
@@ -63,8 +72,17 @@ impl Channel {
         let room = wire.room(READ_BYTES);
         let bytes = room.len();
         let came = read(room)?;
+        let from = wire.came;
         wire.came += came;
+        self.records.handle_octets(&wire.incoming[from..from + came]);
         Ok((came, bytes))
+    }
+    /// Time has passed that a record is given to become whole. Errors: the same one was unfinished the
+    /// last time.
+    pub(in crate::nvme_tcp) fn handle_patience(&mut self) -> Result<(), Stop> {
+        let unfinished = self.records.unfinished();
+        let before = std::mem::replace(&mut self.unfinished, unfinished);
+        if unfinished.is_some() && unfinished == before { Err(Stop::Overdue) } else { Ok(()) }
     }
     /// Anything for the socket.
     pub(in crate::nvme_tcp) fn has_outgoing(&self) -> bool {

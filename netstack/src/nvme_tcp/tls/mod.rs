@@ -11,6 +11,7 @@
 
 mod channel;
 mod hello;
+mod records;
 mod session;
 
 pub(super) use channel::Channel;
