@@ -21,6 +21,7 @@ mod keys;
 mod limits;
 mod live;
 mod output;
+mod rdma;
 mod serve;
 mod tls_keys;
 mod units;
@@ -57,6 +58,8 @@ fn main() -> ExitCode {
         Command::GenTlsKey(args) => tls_keys::generate(args),
         Command::CheckTlsKey(args) => tls_keys::check(args),
         Command::Bench(args) => bench::run(args),
+        Command::RdmaPing(args) => rdma::ping(args),
+        Command::RdmaBw(args) => rdma::bw(args),
         Command::Limits(args) => limits::run(args),
         Command::Compare(args) => compare::run(args),
         Command::CompareChild(args) => compare::child(args),

@@ -180,13 +180,7 @@ fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
 
 /// The NIC, and the octets of payload of one of its packets.
 fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
-    let addr = SocketAddr::new(traddr, plan.udp_port);
-    let udp = UdpLink::bind(addr).map_err(|error| {
-        Failure::new(format!(
-            "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
-             -a ADDR takes another address"
-        ))
-    })?;
+    let udp = bind(SocketAddr::new(traddr, plan.udp_port), "-a")?;
     let link = link(plan, udp)?;
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
@@ -195,14 +189,29 @@ fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     Ok((Nic::new(link, config), path_mtu_bytes))
 }
 
-/// What hosts come by. Shared memory is a favour: without it, UDP serves all.
+/// A socket where peers expect one; `option` names its address.
+pub(crate) fn bind(addr: SocketAddr, option: &str) -> Result<UdpLink, Failure> {
+    UdpLink::bind(addr).map_err(|error| {
+        Failure::new(format!(
+            "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
+             {option} ADDR takes another address"
+        ))
+    })
+}
+
+/// What hosts come by.
 fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
     if let Some(path) = &plan.pcap {
         let file =
             File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         return Ok(Box::new(PcapLink::new(udp, BufWriter::new(file))?));
     }
-    if plan.link == Offer::Udp {
+    offered(udp, plan.link)
+}
+
+/// Shared memory beside UDP is a favour: without it, UDP serves all.
+pub(crate) fn offered(udp: UdpLink, offer: Offer) -> Result<AnyLink, Failure> {
+    if offer == Offer::Udp {
         return Ok(Box::new(udp));
     }
     match ShmLink::listen(udp.caps().local) {

@@ -19,7 +19,7 @@ const LOOPBACK_TRIES: u8 = 200;
 /// A NIC that reaches `spec`; `pcap` records every packet.
 ///
 /// Errors: sockets, or that the way asked for is not there.
-pub(crate) fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
+pub fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
     let link = link(spec, pcap)?;
     let mode = match spec.mode {
         WireMode::Native => Mode::Native,

@@ -19,12 +19,15 @@ const WANTED: [(&str, &str); 10] = [
 ];
 
 /// The same, of the tests in guests alone.
-const WANTED_FOR_GUESTS: [(&str, &str); 8] = [
+const WANTED_FOR_GUESTS: [(&str, &str); 11] = [
     ("qemu-system-x86", "emulates the guests"),
     ("busybox-static", "the guests' shell"),
     ("cpio", "packs the guests' file system"),
     ("kmod", "finds what kernel modules need"),
     ("nvme-cli", "the NVMe-oF host's tool in the guests"),
+    ("rdmacm-utils", "rping in the guests"),
+    ("perftest", "the bandwidth tests of verbs in the guests"),
+    ("ibverbs-providers", "soft-RoCE for programs of the guests"),
     ("e2fsprogs", "file systems in the guests"),
     ("xfsprogs", "file systems in the guests"),
     ("xz-utils", "unpacks kernel modules"),

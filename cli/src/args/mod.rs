@@ -2,6 +2,7 @@
 
 pub(crate) mod copy;
 pub(crate) mod live;
+pub(crate) mod rdma;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
@@ -61,6 +62,10 @@ pub(crate) enum Command {
     CheckTlsKey(crate::tls_keys::CheckTlsKey),
     /// Put load on a namespace and measure it.
     Bench(Bench),
+    /// Ping by verbs: rping's protocol, to it or to another FlexBlk.
+    RdmaPing(rdma::RdmaPing),
+    /// Measure verbs: perftest's bandwidth tests with -R, to them or to another FlexBlk.
+    RdmaBw(rdma::RdmaBw),
     /// Measure what this machine can move at all.
     Limits(Limits),
     /// Compare the FlexiNS stack with a microkernel stack on this machine.

@@ -1,0 +1,81 @@
+//! `flexblk rdma-ping` and `flexblk rdma-bw`: verbs without NVMe, to rping and perftest or to each other.
+//!
+//! What is spoken is in `bench::rdma`; here are sockets, signals and words.
+
+mod bw;
+mod ping;
+
+pub(crate) use bw::run as bw;
+pub(crate) use ping::run as ping;
+
+use crate::args::Offer;
+use crate::args::rdma::{Way, Wire};
+use crate::bench::poll_mode;
+use crate::failure::Failure;
+use crate::serve;
+use ::bench::rdma::{Fault, Tool, drive};
+use dpa::nic::Nic;
+use initiator::udp::{self, AnyLink};
+use initiator::{TargetSpec, Waiter, WireMode};
+use netstack::endpoint::{EndpointConfig, Mode};
+use netstack::link::{Link, ROCE_PORT};
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whose fault decides the exit status.
+fn failure(fault: Fault) -> Failure {
+    match fault {
+        Fault::Misuse(why) => Failure::misuse(why),
+        Fault::Peer(_) | Fault::Connection(_) => Failure::new(fault.to_string()),
+    }
+}
+
+/// A server's NIC at `address`, which `option` gave.
+fn serving(address: IpAddr, option: &str, way: &Way) -> Result<Nic<AnyLink>, Failure> {
+    let udp = serve::bind(SocketAddr::new(address, ROCE_PORT), option)?;
+    let link = serve::offered(udp, way.link)?;
+    let mode = match way.mode {
+        Wire::Native => Mode::Native,
+        Wire::Roce => Mode::Roce,
+    };
+    // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
+    let seed = RandomState::new().hash_one(std::process::id());
+    let path_mtu_bytes = link.caps().path_mtu_bytes;
+    Ok(Nic::new(link, EndpointConfig { seed, mode, path_mtu_bytes, ..EndpointConfig::default() }))
+}
+
+/// A client's NIC that reaches `to`.
+fn reaching(to: SocketAddr, source: Option<IpAddr>, way: &Way) -> Result<Nic<AnyLink>, Failure> {
+    let mut spec = TargetSpec::port(to.ip(), to.port());
+    spec.hostaddr = source;
+    spec.mode = match way.mode {
+        Wire::Native => WireMode::Native,
+        Wire::Roce => WireMode::Roce,
+    };
+    if way.link == Offer::Udp {
+        spec.link = initiator::spec::LinkChoice::Udp;
+    }
+    Ok(udp::nic(&spec, None)?)
+}
+
+/// Runs a tool until it is over or its user interrupts it: whether it was.
+fn run_tool<T: Tool>(nic: &mut Nic<AnyLink>, tool: &mut T, way: &Way) -> Result<bool, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    let mut printed = Ok(());
+    let mut say = |line: String| {
+        // A reader that has left is a reason to end.
+        let outcome = crate::output::print(line);
+        if outcome.is_err() {
+            stop.store(true, Ordering::Relaxed);
+            printed = outcome;
+        }
+    };
+    drive(nic, tool, Waiter::new(poll_mode(way.poll)), &stop, &mut say).map_err(failure)?;
+    printed?;
+    Ok(stop.load(Ordering::Relaxed))
+}
