@@ -3,6 +3,8 @@
 use super::{AckSample, CongestionControl, Dcqcn, Fixed, Loss, Swift, dcqcn, named, swift};
 use std::time::{Duration, Instant};
 
+/// More than any path loses without congestion.
+const GAP: Loss = Loss::Gap { packets: 16 };
 const MTU: u64 = 4096;
 const RATE: f64 = 1.25e9;
 const BASE_RTT: Duration = Duration::from_micros(20);
@@ -91,7 +93,7 @@ fn swift_is_fair_and_holds_its_target_delay() {
     let mut flows = flows(4, |i| {
         let mut cc = Swift::new(swift::Params::default(), MTU as u32);
         let now = Instant::now();
-        (0..i).for_each(|k| cc.on_loss(now - Duration::from_secs((9 - k) as u64), Loss::Gap));
+        (0..i).for_each(|k| cc.on_loss(now - Duration::from_secs((9 - k) as u64), GAP));
         Box::new(cc)
     });
     let (shares, queue) = bottleneck(&mut flows, 400_000, Duration::MAX);
@@ -122,9 +124,11 @@ fn swift_paces_below_one_packet() {
         rtt: Some(Duration::from_millis(2)),
         ecn: false,
     };
-    for _ in 0..12 {
+    for at in 0..13 {
         now += Duration::from_millis(3);
-        cc.on_ack(&slow(now));
+        // With two packets on its way it sees what the path takes, in this case less.
+        let rtt = Some(if at == 5 { Duration::from_micros(100) } else { Duration::from_millis(2) });
+        cc.on_ack(&AckSample { rtt, ..slow(now) });
     }
     cc.on_send(now, MTU);
     assert_eq!(cc.window_bytes(), MTU, "one packet always may");
@@ -142,14 +146,80 @@ fn swift_paces_below_one_packet() {
 fn swift_reacts_to_losses() {
     let mut cc = Swift::new(swift::Params::default(), MTU as u32);
     let now = Instant::now();
-    cc.on_loss(now, Loss::Gap);
+    cc.on_loss(now, GAP);
     assert_eq!(cc.window_bytes(), 32 * MTU);
-    cc.on_loss(now, Loss::Gap);
+    cc.on_loss(now, GAP);
     assert_eq!(cc.window_bytes(), 32 * MTU, "same round trip");
     for _ in 0..5 {
         cc.on_loss(now, Loss::Timeout);
     }
     assert_eq!(cc.window_bytes(), MTU);
+}
+
+/// Losses on a path without a queue are the path's, not congestion's, while they are few; with a queue,
+/// or when many are lost, they are cut for.
+#[test]
+fn swift_tells_losses_from_congestion() {
+    let now = Instant::now();
+    let ack = |cc: &mut Swift, rtt_us, packets| {
+        cc.on_ack(&AckSample {
+            now,
+            acked_bytes: packets * MTU,
+            in_flight_bytes: 0,
+            rtt: Some(Duration::from_micros(rtt_us)),
+            ecn: false,
+        });
+    };
+    let few = Loss::Gap { packets: 1 };
+    let mut cc = Swift::new(swift::Params::default(), MTU as u32);
+    for _ in 0..500 {
+        ack(&mut cc, 30, 99);
+        let before = cc.window_bytes();
+        cc.on_loss(now, few);
+        assert_eq!(cc.window_bytes(), before, "1 % without a queue");
+    }
+    let mut cc = Swift::new(swift::Params::default(), MTU as u32);
+    ack(&mut cc, 30, 1);
+    let before = cc.window_bytes();
+    (0..12).for_each(|_| cc.on_loss(now, few));
+    assert!(cc.window_bytes() < before, "a fifth of what was sent");
+    let mut cc = Swift::new(swift::Params::default(), MTU as u32);
+    ack(&mut cc, 900, 1);
+    let (later, before) = (now + Duration::from_secs(1), cc.window_bytes());
+    cc.on_loss(later, few);
+    assert!(cc.window_bytes() < before, "with a queue");
+}
+
+/// A path that alone takes longer than the target is measured once the window has shrunk to a packet or
+/// two, and used; the flow is not left with nothing.
+#[test]
+fn swift_measures_a_long_path() {
+    let mut cc = Swift::new(swift::Params::default(), MTU as u32);
+    let mut now = Instant::now();
+    for _ in 0..400 {
+        now += Duration::from_millis(1);
+        let window = cc.window_bytes();
+        cc.on_ack(&AckSample {
+            now,
+            acked_bytes: window,
+            in_flight_bytes: 0,
+            rtt: Some(Duration::from_millis(1)),
+            ecn: false,
+        });
+    }
+    assert!(cc.window_bytes() > 100 * MTU, "{}", cc.window_bytes() / MTU);
+}
+
+/// Marks that acknowledgements tell of cut once an interval, however many tell of them.
+#[test]
+fn dcqcn_cuts_once_an_interval() {
+    let mut cc = Dcqcn::new(dcqcn::Params::default());
+    let (now, line) = (Instant::now(), cc.rate());
+    let ack = |now| AckSample { now, acked_bytes: MTU, in_flight_bytes: 0, rtt: None, ecn: true };
+    (0..40).for_each(|us| cc.on_ack(&ack(now + Duration::from_micros(us))));
+    assert!((cc.rate() - line / 2.0).abs() < 1.0, "one cut: {}", cc.rate());
+    cc.on_ack(&ack(now + Duration::from_micros(51)));
+    assert!(cc.rate() < 0.3 * line, "the next: {}", cc.rate());
 }
 
 /// A notification halves DCQCN's rate at first; fast recovery brings back most of it, and hyper

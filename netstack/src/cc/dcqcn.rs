@@ -28,6 +28,9 @@ pub struct Params {
     pub additive_step: f64,
     /// Target rate's step in hyper increase.
     pub hyper_step: f64,
+    /// Shortest interval between two cuts for marks that acknowledgements tell of, as a receiver of
+    /// RoCEv2 keeps between two notifications.
+    pub cut_interval: Duration,
     /// Octets in flight: a limit for when the network falls silent.
     pub window_bytes: u64,
 }
@@ -44,6 +47,7 @@ impl Default for Params {
             recovery_stages: 5,
             additive_step: 5e6,
             hyper_step: 5e7,
+            cut_interval: Duration::from_micros(50),
             window_bytes: 2 << 20,
         }
     }
@@ -68,6 +72,7 @@ pub struct Dcqcn {
     timer_events: u32,
     byte_events: u32,
     bytes: u64,
+    cut_at: Option<Instant>,
     /// When the link is free for the next packet at the current rate.
     free_at: Option<Instant>,
 }
@@ -85,6 +90,7 @@ impl Dcqcn {
             timer_events: 0,
             byte_events: 0,
             bytes: 0,
+            cut_at: None,
             free_at: None,
             params,
         }
@@ -131,6 +137,7 @@ impl Dcqcn {
     }
 
     fn cut(&mut self, now: Instant) {
+        self.cut_at = Some(now);
         self.target = self.rate;
         self.rate = (self.rate * (1.0 - self.alpha / 2.0)).max(self.params.min_rate);
         self.alpha = (1.0 - self.params.gain) * self.alpha + self.params.gain;
@@ -169,7 +176,9 @@ impl CongestionControl for Dcqcn {
     }
     fn on_ack(&mut self, sample: &AckSample) {
         self.catch_up(sample.now);
-        if sample.ecn {
+        let interval = self.params.cut_interval;
+        let is_due = |at: Instant| sample.now.saturating_duration_since(at) >= interval;
+        if sample.ecn && self.cut_at.is_none_or(is_due) {
             self.cut(sample.now);
         }
     }

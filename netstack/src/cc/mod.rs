@@ -1,5 +1,6 @@
 //! Congestion control, chosen per connection. FlexiNS part: "software transport programmability".
 
+mod base;
 pub mod dcqcn;
 mod fixed;
 pub mod swift;
@@ -29,7 +30,10 @@ pub struct AckSample {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loss {
     /// By a NAK or a gap in selective acknowledgements.
-    Gap,
+    Gap {
+        /// Packets found to be lost, at least 1: a NAK tells of one, whatever is missing after it.
+        packets: u32,
+    },
     /// By silence.
     Timeout,
 }
@@ -42,7 +46,7 @@ pub trait CongestionControl: Send {
     fn on_send(&mut self, now: Instant, bytes: u64);
     /// An acknowledgement arrived.
     fn on_ack(&mut self, sample: &AckSample);
-    /// A loss was noticed (once per window of data).
+    /// Losses were noticed. A window of data may tell of them several times.
     fn on_loss(&mut self, now: Instant, loss: Loss);
     /// A congestion notification packet arrived (RoCEv2 CNP).
     fn on_cnp(&mut self, now: Instant);

@@ -3,7 +3,12 @@
 //! Source: "Swift: Delay is Simple and Effective for Congestion Control in the Datacenter"
 //! (SIGCOMM 2020), the algorithm of its section 3, with one delay (the round trip, which here
 //! includes the receiving host's queue) instead of two windows.
+//!
+//! Two things are not in it (docs/loss-goodput.md). A path that alone takes longer than the target
+//! would be left with next to nothing: its own round trip is measured and the target moved behind
+//! it. And losses where there is no queue are no congestion, unless they are many.
 
+use super::base::BaseRtt;
 use super::{AckSample, CongestionControl, Loss, as_f64};
 use std::time::{Duration, Instant};
 
@@ -32,6 +37,14 @@ pub struct Params {
     pub min_cwnd: f64,
     /// Largest window in packets.
     pub max_cwnd: f64,
+    /// Queue that a flow may build on a path that alone takes nearly as long as the target.
+    pub queue_target: Duration,
+    /// For so long, and at most twice that, a path's shortest round trip is remembered.
+    pub base_window: Duration,
+    /// Share of packets that may be lost on a path without a queue before that counts as congestion.
+    pub loss_tolerance: f64,
+    /// Packets over which that share is averaged.
+    pub loss_horizon: f64,
     /// Timeouts in a row after which the window starts from its minimum.
     pub timeout_reset: u32,
 }
@@ -39,7 +52,7 @@ pub struct Params {
 impl Default for Params {
     fn default() -> Params {
         Params {
-            base_target: Duration::from_micros(100),
+            base_target: Duration::from_micros(150),
             hop_scale: Duration::from_micros(2),
             hops: 1,
             flow_scale_range: Duration::from_micros(200),
@@ -50,6 +63,10 @@ impl Default for Params {
             max_decrease: 0.5,
             min_cwnd: 0.01,
             max_cwnd: 512.0,
+            queue_target: Duration::from_micros(50),
+            base_window: Duration::from_secs(10),
+            loss_tolerance: 0.02,
+            loss_horizon: 512.0,
             timeout_reset: 5,
         }
     }
@@ -63,6 +80,9 @@ pub struct Swift {
     /// Packets.
     cwnd: f64,
     rtt: Duration,
+    base: BaseRtt,
+    /// Share of packets that were lost of late, 0 to 1.
+    lost_share: f64,
     last_decrease: Option<Instant>,
     last_send: Option<Instant>,
     timeouts: u32,
@@ -76,6 +96,8 @@ impl Swift {
             cwnd: params.max_cwnd.min(64.0),
             mtu_bytes: f64::from(mtu_bytes.max(1)),
             rtt: params.base_target,
+            base: BaseRtt::new(params.base_window),
+            lost_share: 0.0,
             params,
             last_decrease: None,
             last_send: None,
@@ -83,7 +105,8 @@ impl Swift {
         }
     }
 
-    /// The delay that this flow aims at: base, hops, and what its window's smallness adds.
+    /// The delay that this flow aims at: base and hops, or what this path takes without a queue and
+    /// some of one; and what its window's smallness adds.
     #[must_use]
     pub fn target(&self) -> Duration {
         let p = &self.params;
@@ -91,7 +114,15 @@ impl Swift {
         let range = p.flow_scale_range.as_secs_f64();
         let slope = range / (root(p.flow_scale_min_cwnd) - root(p.flow_scale_max_cwnd));
         let scaled = slope * (root(self.cwnd) - root(p.flow_scale_max_cwnd));
-        p.base_target + p.hop_scale * p.hops + Duration::from_secs_f64(scaled.clamp(0.0, range))
+        let base = p.base_target + p.hop_scale * p.hops;
+        let base = base.max(self.base.least() + p.queue_target);
+        base + Duration::from_secs_f64(scaled.clamp(0.0, range))
+    }
+
+    /// With a packet or two on its way, what a flow measures is the path, and others' queues: those
+    /// end by their own targets, and where flows are so many that none has more, they stay short.
+    fn builds_no_queue(&self) -> bool {
+        (1.0..=2.0).contains(&self.cwnd)
     }
 
     /// One decrease per round trip.
@@ -117,11 +148,15 @@ impl CongestionControl for Swift {
     }
     fn on_ack(&mut self, sample: &AckSample) {
         self.timeouts = 0;
+        let acked = as_f64(sample.acked_bytes) / self.mtu_bytes;
+        self.lost_share *= (1.0 - acked / self.params.loss_horizon).max(0.0);
         let Some(delay) = sample.rtt else { return };
         self.rtt = delay;
+        if self.builds_no_queue() {
+            self.base.sample(sample.now, delay);
+        }
         let target = self.target();
         if delay < target {
-            let acked = as_f64(sample.acked_bytes) / self.mtu_bytes;
             let step = self.params.additive_increase * acked / self.cwnd.max(1.0);
             self.set(sample.now, self.cwnd + step);
         } else if self.may_decrease(sample.now) {
@@ -133,7 +168,16 @@ impl CongestionControl for Swift {
     fn on_loss(&mut self, now: Instant, loss: Loss) {
         match loss {
             Loss::Timeout => self.timeouts += 1,
-            Loss::Gap => self.timeouts = 0,
+            Loss::Gap { packets } => {
+                self.timeouts = 0;
+                let share = f64::from(packets) / self.params.loss_horizon;
+                self.lost_share = (self.lost_share + share).min(1.0);
+                // No queue, so nothing overflowed: the path loses packets. Sending less would not
+                // help, unless it is many of them, as where buffers are shorter than the target.
+                if self.rtt < self.target() && self.lost_share < self.params.loss_tolerance {
+                    return;
+                }
+            }
         }
         if self.timeouts >= self.params.timeout_reset {
             self.set(now, self.params.min_cwnd);

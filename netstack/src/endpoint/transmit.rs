@@ -65,6 +65,7 @@ impl Endpoint {
             let payload = SgeList::from_slice(&[self.cm.zeros()]);
             let header = header.emit(CNP_RESERVED);
             out.push(Transmit { to, header, payload, pad: 0, trailer: Trailer::Icrc });
+            self.qp_counters.cnps_out += 1;
         }
     }
 }

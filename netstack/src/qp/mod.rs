@@ -100,6 +100,7 @@ pub struct Counters {
     pub timeouts: u64,
     pub probes_out: u64,
     pub cnps_in: u64,
+    pub cnps_out: u64,
     pub ecn_marks_in: u64,
     pub invalid_requests_in: u64,
     pub access_errors_in: u64,
@@ -125,6 +126,7 @@ impl Counters {
         report("qp.timeouts", self.timeouts);
         report("qp.probes_out", self.probes_out);
         report("qp.cnps_in", self.cnps_in);
+        report("qp.cnps_out", self.cnps_out);
         report("qp.ecn_marks_in", self.ecn_marks_in);
         report("qp.invalid_requests_in", self.invalid_requests_in);
         report("qp.access_errors_in", self.access_errors_in);

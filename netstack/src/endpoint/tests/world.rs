@@ -1,6 +1,7 @@
 //! Hosts, the wire between them, and virtual time. A run is a function of its seed.
 
 use super::super::{CcKind, ConnEvent, Endpoint, EndpointConfig, Mode};
+use super::pipe::Pipes;
 use crate::Place;
 use crate::fabric::ConnectParams;
 use crate::link::{LinkCaps, Trailer, Transmit, TxBatch};
@@ -47,6 +48,7 @@ impl Datagram {
 struct Flight {
     at: Instant,
     order: u64,
+    ecn: u8,
     datagram: Datagram,
 }
 
@@ -163,8 +165,10 @@ pub(super) struct World {
     pub(super) loss_permille: u32,
     pub(super) reorder_permille: u32,
     pub(super) script: Option<Script>,
-    /// ECN bits of every packet.
+    /// ECN bits of every packet, unless `pipes` marks it.
     pub(super) ecn: u8,
+    /// Rate and queues of the network. `None`: 10 µs, however much there is.
+    pub(super) pipes: Option<Pipes>,
     /// Every packet that was sent, if `tracing`.
     pub(super) trace: Vec<Datagram>,
     pub(super) tracing: bool,
@@ -203,6 +207,7 @@ impl World {
             reorder_permille: 0,
             script: None,
             ecn: 0,
+            pipes: None,
             trace: Vec::new(),
             tracing: true,
             random: Random::new(seed),
@@ -279,14 +284,21 @@ impl World {
         if fate == Fate::Drop || self.chance(self.loss_permille) {
             return;
         }
-        let mut delay = Duration::from_micros(10);
+        let (mut delay, mut ecn) = (Duration::from_micros(10), self.ecn);
+        if let Some(pipes) = &mut self.pipes {
+            let Some(way) = pipes.carry(self.now, datagram.to, datagram.octets.len()) else {
+                return;
+            };
+            delay = way.delay;
+            ecn |= way.ecn;
+        }
         if self.chance(self.reorder_permille) {
             delay += Duration::from_nanos(u64::from(self.random.next_u32() % 100_000));
         }
         if let Fate::Duplicate(later) = fate {
-            self.fly(delay + later, datagram.clone());
+            self.launch(delay + later, ecn, datagram.clone());
         }
-        self.fly(delay, datagram);
+        self.launch(delay, ecn, datagram);
     }
 
     fn chance(&mut self, permille: u32) -> bool {
@@ -294,17 +306,22 @@ impl World {
     }
 
     pub(super) fn fly(&mut self, delay: Duration, datagram: Datagram) {
+        self.launch(delay, self.ecn, datagram);
+    }
+
+    fn launch(&mut self, delay: Duration, ecn: u8, datagram: Datagram) {
         self.order += 1;
-        self.flights.push(Reverse(Flight { at: self.now + delay, order: self.order, datagram }));
+        let (at, order) = (self.now + delay, self.order);
+        self.flights.push(Reverse(Flight { at, order, ecn, datagram }));
     }
 
     fn deliver(&mut self) {
         while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= self.now) {
-            let Some(Reverse(Flight { datagram, .. })) = self.flights.pop() else { return };
+            let Some(Reverse(Flight { datagram, ecn, .. })) = self.flights.pop() else { return };
             let to = datagram.to;
             let host = self.hosts.iter_mut().find(|host| host.addr == to && !host.is_dead);
             if let Some(host) = host {
-                let (now, ecn) = (self.now, self.ecn);
+                let now = self.now;
                 let (from, octets) = (datagram.from, &datagram.octets);
                 host.endpoint.handle_packet(now, from, ecn, octets, &mut CopyPlace);
             }

@@ -252,6 +252,9 @@ impl Machine for NativeMachine {
         if self.sender.suspect_us().is_some_and(|at| at <= now) {
             self.detect_losses(cx);
         }
+        if let Some(release) = self.paced_until.filter(|_| self.sender.in_flight_bytes() == 0) {
+            self.timer.hold(self.clock.us(release));
+        }
         match self.timer.expire(now, &self.rtt) {
             None => {}
             Some(Expiry::GiveUp) => self.fail(cx, WcStatus::RetryExcErr),

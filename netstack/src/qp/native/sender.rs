@@ -5,6 +5,7 @@
 
 use super::psn::{Bits, WINDOW};
 use std::collections::VecDeque;
+use wire::roce::native::Sack;
 
 /// What a packet was made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,8 +55,6 @@ pub(super) struct Sender {
     order: u64,
     /// Latest transmission known to have arrived.
     acked_order: u64,
-    /// Losses below this were told to congestion control already.
-    recovery: u64,
     /// When the oldest suspect becomes lost by age.
     suspect_us: Option<u64>,
 }
@@ -72,7 +71,6 @@ impl Sender {
             in_flight_bytes: 0,
             order: REORDER_PACKETS,
             acked_order: 0,
-            recovery: first,
             suspect_us: None,
         }
     }
@@ -189,13 +187,13 @@ impl Sender {
     }
 
     /// Finds packets that must be lost, given what arrived. `reorder_us`: age at which an
-    /// overtaken packet is lost. Returns true for the first loss of a window of data.
-    pub(super) fn detect_losses(&mut self, now: u64, reorder_us: u64) -> bool {
+    /// overtaken packet is lost. Returns how many were found.
+    pub(super) fn detect_losses(&mut self, now: u64, reorder_us: u64) -> u32 {
         self.suspect_us = None;
         if self.sacked.count() == 0 {
-            return false;
+            return 0;
         }
-        let mut first = false;
+        let mut found = 0;
         for psn in self.una..self.sacked_end.min(self.next) {
             let sent = *self.sent(psn);
             if sent.order >= self.acked_order || self.sacked.get(psn) || self.lost.get(psn) {
@@ -204,21 +202,20 @@ impl Sender {
             let due = sent.sent_us + reorder_us;
             if self.acked_order - sent.order >= REORDER_PACKETS || now >= due {
                 self.mark_lost(psn);
-                first |= psn >= self.recovery;
+                found += 1;
             } else {
                 self.suspect_us = Some(self.suspect_us.map_or(due, |at| at.min(due)));
             }
         }
-        if first {
-            self.recovery = self.next;
-        }
-        first
+        found
     }
 
-    /// The newest packet that is neither acknowledged nor lost is to be sent again.
+    /// The newest packet that is neither acknowledged nor lost is to be sent again: of those that a
+    /// selective acknowledgement can speak of, or all that was lost before it would stay unknown.
     pub(super) fn probe_newest(&mut self) {
+        let end = self.next.min(self.una + u64::from(Sack::BITS));
         let newest =
-            (self.una..self.next).rev().find(|&psn| !self.sacked.get(psn) && !self.lost.get(psn));
+            (self.una..end).rev().find(|&psn| !self.sacked.get(psn) && !self.lost.get(psn));
         if let Some(psn) = newest {
             self.mark_lost(psn);
         }

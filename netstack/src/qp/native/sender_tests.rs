@@ -19,15 +19,15 @@ fn losses_by_order_then_by_age() {
     let (mut sender, first) = sent(6);
     assert_eq!(sender.acknowledge(first + 1), Some(100));
     assert_eq!(sack(&mut sender, first + 1, 0b110), 200);
-    assert!(!sender.detect_losses(10, 100), "two later ones");
+    assert_eq!(sender.detect_losses(10, 100), 0, "two later ones");
     assert_eq!(sender.suspect_us(), Some(101));
     assert_eq!(sack(&mut sender, first + 1, 0b1110), 100);
-    assert!(sender.detect_losses(10, 100), "three later ones");
+    assert_eq!(sender.detect_losses(10, 100), 1, "three later ones");
     assert_eq!(sender.first_lost(), Some(first + 1));
     assert_eq!(sender.in_flight_bytes(), 100, "only the newest");
     sender.resend(11, first + 1);
     assert_eq!(sender.first_lost(), None);
-    assert!(!sender.detect_losses(1000, 100), "its retransmission was overtaken by nothing");
+    assert_eq!(sender.detect_losses(1000, 100), 0, "its retransmission was overtaken by nothing");
     assert_eq!(sender.suspect_us(), None);
     assert_eq!(sender.acknowledge(first + 6), Some(200));
     assert_eq!(sender.in_flight_bytes(), 0);
@@ -39,13 +39,13 @@ fn losses_by_order_then_by_age() {
 fn lost_retransmission_is_found() {
     let (mut sender, first) = sent(5);
     sack(&mut sender, first, 0b11110);
-    assert!(sender.detect_losses(10, 100));
+    assert_eq!(sender.detect_losses(10, 100), 1);
     sender.resend(10, first);
     for i in 0..3 {
         sender.push(20, Source::Work(9), i, 100, false);
     }
     sack(&mut sender, first, 0b1111_1110);
-    assert!(!sender.detect_losses(21, 100), "same window of data: told once");
+    assert_eq!(sender.detect_losses(21, 100), 1, "a loss of its own");
     assert_eq!(sender.first_lost(), Some(first));
 }
 

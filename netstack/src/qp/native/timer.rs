@@ -72,6 +72,10 @@ impl Timer {
         (self.progress, self.expiries) = (now, 0);
         self.since = awaiting.then_some(now);
     }
+    /// This side itself holds all that is to be sent until then: no answer is due before.
+    pub(super) fn hold(&mut self, until: u64) {
+        self.since = self.since.map(|since| since.max(until));
+    }
     /// Nothing is awaited for now (done, or receiver not ready).
     pub(super) fn stop(&mut self) {
         self.since = None;

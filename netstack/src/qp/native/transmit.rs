@@ -114,8 +114,9 @@ impl NativeMachine {
     /// Looks for packets that must be lost.
     pub(super) fn detect_losses(&mut self, cx: &mut Cx<'_>) {
         let now = self.clock.us(cx.now);
-        if self.sender.detect_losses(now, self.rtt.reorder_us()) {
-            self.cc.on_loss(cx.now, Loss::Gap);
+        let packets = self.sender.detect_losses(now, self.rtt.reorder_us());
+        if packets > 0 {
+            self.cc.on_loss(cx.now, Loss::Gap { packets });
         }
     }
 

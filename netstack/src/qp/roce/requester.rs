@@ -310,7 +310,7 @@ impl Requester {
         }
         match self.recovery.on_gap(now, self.window.una()) {
             Verdict::Wait => Ok(()),
-            Verdict::GoBack => self.retry(now, flow, Loss::Gap),
+            Verdict::GoBack => self.retry(now, flow, Loss::Gap { packets: 1 }),
         }
     }
 

@@ -6,6 +6,7 @@ mod loss;
 mod matrix;
 mod packets;
 mod random;
+mod silence;
 
 use super::NativeMachine;
 use crate::qp::testing::{Faults, Setup, Transport, World};
