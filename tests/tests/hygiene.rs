@@ -31,6 +31,26 @@ fn source_files_are_short() {
     }
 }
 
+/// Examples are tests in files: the suite does not compile those in comments (a run of rustdoc for
+/// each crate), so there must be none. What is shown there is text.
+#[test]
+fn comments_hold_no_code_that_runs() {
+    let fence = "`".repeat(3);
+    for path in files("") {
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("source is UTF-8");
+        let words = text.lines().filter_map(|line| {
+            let comment = line.trim_start().strip_prefix("//")?.trim_start_matches(['/', '!']);
+            comment.trim_start().strip_prefix(fence.as_str())
+        });
+        for opening in words.step_by(2) {
+            assert!(opening.starts_with("text"), "{}: a block of {opening:?}", relative(&path));
+        }
+    }
+}
+
 /// No absolute path of the machine it was written on, no registry host.
 #[test]
 fn nothing_belongs_to_one_machine() {

@@ -10,7 +10,11 @@ use crate::shell::{Outcome, cargo, run, say};
 const STEPS: [(&str, &[&str]); 5] = [
     ("format", &["fmt", "--all", "--", "--check"]),
     ("lints", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    ("unit, property, simulation and tree tests", &["test", "--locked", "--workspace"]),
+    (
+        "unit, property, simulation and tree tests",
+        // No rustdoc for each crate: comments hold no examples (tests/tests/hygiene.rs).
+        &["test", "--locked", "--workspace", "--lib", "--bins", "--tests"],
+    ),
     (
         "unit tests of the transport as it is released",
         &["test", "--locked", "--release", "-p", "flexblk-netstack", "--lib"],
