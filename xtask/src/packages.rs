@@ -19,7 +19,7 @@ const WANTED: [(&str, &str); 10] = [
 ];
 
 /// The same, of the tests in guests alone.
-const WANTED_FOR_GUESTS: [(&str, &str); 11] = [
+const WANTED_FOR_GUESTS: [(&str, &str); 12] = [
     ("qemu-system-x86", "emulates the guests"),
     ("busybox-static", "the guests' shell"),
     ("cpio", "packs the guests' file system"),
@@ -28,6 +28,7 @@ const WANTED_FOR_GUESTS: [(&str, &str); 11] = [
     ("rdmacm-utils", "rping in the guests"),
     ("perftest", "the bandwidth tests of verbs in the guests"),
     ("ibverbs-providers", "soft-RoCE for programs of the guests"),
+    ("libssl-dev", "handshakes of TLS for the guests' kernel"),
     ("e2fsprogs", "file systems in the guests"),
     ("xfsprogs", "file systems in the guests"),
     ("xz-utils", "unpacks kernel modules"),

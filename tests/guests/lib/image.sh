@@ -10,7 +10,7 @@ lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Not the cloud flavour: it has no rdma_rxe. Linux 6.1 has no NVMe authentication.
 kernels='^linux-image-6\.12\.[^-]*-amd64$'
 modules=(virtio_pci virtio_net virtio_blk nvme-tcp nvme-rdma rdma_rxe rdma_ucm nvmet nvmet-tcp nvmet-rdma brd null_blk
-    ext4 xfs crc32_generic crc32c_generic dm-mod sch_netem)
+    ext4 xfs crc32_generic crc32c_generic dm-mod sch_netem tls gcm ccm ctr ghash-generic aesni-intel)
 programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip tc)
 
 fail() {
@@ -35,11 +35,11 @@ fetch_kernel() {
     mv "$folder/package" "$folder/kernel"
 }
 
-# copy_program NAME ROOT: with the libraries that it loads.
+# copy_program NAME|PATH ROOT: with the libraries that it loads.
 copy_program() {
     local path library
     path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "$1") || fail "$1 is not installed: cargo xtask setup"
-    install -D "$(readlink -f "$path")" "$2/usr/bin/$1"
+    install -D "$(readlink -f "$path")" "$2/usr/bin/$(basename "$1")"
     ldd "$path" 2> /dev/null | grep -o '/[^ ]*' | while read -r library; do
         [ -e "$2$library" ] || install -D "$(readlink -f "$library")" "$2$library"
     done
@@ -66,11 +66,17 @@ copy_modules() {
 
 mkdir -p "$folder"
 [ -s "$folder/kernel/version" ] || { rm -rf "$folder/kernel"; fetch_kernel; }
-if [ ! -s "$folder/initramfs.gz" ] || [ "$lib/image.sh" -nt "$folder/initramfs.gz" ] || [ "$lib/init" -nt "$folder/initramfs.gz" ]; then
+is_stale() {
+    [ -s "$folder/initramfs.gz" ] || return 0
+    for part in image.sh init tlshd.c; do [ ! "$lib/$part" -nt "$folder/initramfs.gz" ] || return 0; done
+    return 1
+}
+if is_stale; then
     root=$folder/root
     rm -rf "$root" && mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,etc/nvme,mnt}
     copy_modules "$root"
-    for program in "${programs[@]}"; do copy_program "$program" "$root"; done
+    gcc -Wall -Wextra -O1 -o "$folder/tlshd" "$lib/tlshd.c" -lssl -lcrypto
+    for program in "${programs[@]}" "$folder/tlshd"; do copy_program "$program" "$root"; done
     install "$(command -v busybox)" "$root/bin/busybox"
     install -D "$lib/init" "$root/init"
     : > "$root/etc/mtab"
