@@ -12,9 +12,23 @@ use std::time::Duration;
 use wire::fabrics::{Nqn, SubsystemType};
 use wire::nvme::identify::{IdentifyController, IdentifyNamespace, trim_field};
 
+/// A session on subsystem `nqn` with an I/O queue.
+pub(crate) fn connect_io(port: &Port, nqn: &str) -> Result<AnySession, Failure> {
+    connect_with(port, Some(nqn.to_owned()), true, 1)
+}
+
 /// A session on `subnqn`. The discovery service that is only looked at for a subsystem's name need not
 /// prove itself: `must_prove`.
 fn connect(port: &Port, subnqn: Option<String>, must_prove: bool) -> Result<AnySession, Failure> {
+    // Looking needs no I/O queue.
+    connect_with(port, subnqn, must_prove, 0)
+}
+fn connect_with(
+    port: &Port,
+    subnqn: Option<String>,
+    must_prove: bool,
+    io_queues: u16,
+) -> Result<AnySession, Failure> {
     let mut spec = TargetSpec::port(port.traddr, port.trsvcid);
     spec.transport = port.transport.into();
     spec.subnqn = subnqn;
@@ -24,9 +38,9 @@ fn connect(port: &Port, subnqn: Option<String>, must_prove: bool) -> Result<AnyS
     if !must_prove {
         spec.dhchap_ctrl_secret = None;
     }
-    // Looking needs no I/O queue and no keep alive.
+    // It is over soon, and needs no keep alive.
     let timers = Timers { keep_alive: Duration::ZERO, ..Timers::default() };
-    let settings = Settings { io_queues: 0, timers, ..Settings::default() };
+    let settings = Settings { io_queues, timers, ..Settings::default() };
     Ok(edge::connect(&spec, &settings)?)
 }
 

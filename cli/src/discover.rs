@@ -99,6 +99,18 @@ fn record_json(entry: &DiscoveryEntry) -> serde_json::Value {
 /// One line for each subsystem and transport, with all its paths, also of services that are referred
 /// to.
 fn targets(port: &Port) -> Result<(), Failure> {
+    let found = find(port)?;
+    found.unreached.iter().for_each(|why| eprintln!("flexblk: {why}"));
+    let lines = found.lines();
+    if port.output == Format::Json {
+        return print(serde_json::to_string_pretty(&json!({ "targets": lines }))?);
+    }
+    lines.iter().try_for_each(print)
+}
+
+/// All that the service at `port` leads to, also through others that it refers to. Errors: that of
+/// the first service.
+pub(crate) fn find(port: &Port) -> Result<Found, Failure> {
     let mut found = Found::default();
     found.add(&admin::discovery_log(port, true)?.entries);
     let mut asked = vec![(port.transport, SocketAddr::new(port.traddr, port.trsvcid))];
@@ -112,21 +124,23 @@ fn targets(port: &Port) -> Result<(), Failure> {
             Port { transport, traddr: address.ip(), trsvcid: address.port(), ..port.clone() };
         match admin::discovery_log(&there, true) {
             Ok(log) => found.add(&log.entries),
-            Err(why) => eprintln!("flexblk: discovery service {address} ({transport}): {why}"),
+            Err(why) => {
+                let why = format!("discovery service {address} ({transport}): {why}");
+                found.unreached.push(why);
+            }
         }
     }
-    let lines = found.lines();
-    if port.output == Format::Json {
-        return print(serde_json::to_string_pretty(&json!({ "targets": lines }))?);
-    }
-    lines.iter().try_for_each(print)
+    Ok(found)
 }
 
 /// Subsystems with their paths, and services that were not asked yet.
 #[derive(Default)]
-struct Found {
-    paths: BTreeMap<(String, Transport), Vec<SocketAddr>>,
+pub(crate) struct Found {
+    /// Addresses by subsystem and transport, in the order of the logs.
+    pub(crate) paths: BTreeMap<(String, Transport), Vec<SocketAddr>>,
     referrals: Vec<(Transport, SocketAddr)>,
+    /// Services that were referred to and did not answer, with the reasons.
+    pub(crate) unreached: Vec<String>,
 }
 
 impl Found {
@@ -149,13 +163,18 @@ impl Found {
     }
     fn lines(&self) -> Vec<String> {
         let line = |((nqn, transport), paths): (&(String, Transport), &Vec<SocketAddr>)| {
-            let (first, more) = paths.split_first()?;
-            let more: String = more.iter().map(|path| format!("path={path} ")).collect();
-            let (traddr, trsvcid) = (first.ip(), first.port());
-            Some(format!("trtype={transport} traddr={traddr} trsvcid={trsvcid} {more}subnqn={nqn}"))
+            target(*transport, paths, nqn)
         };
         self.paths.iter().filter_map(line).collect()
     }
+}
+
+/// The string by which the other verbs reach subsystem `nqn` through `paths`; `None`: there is none.
+pub(crate) fn target(transport: Transport, paths: &[SocketAddr], nqn: &str) -> Option<String> {
+    let (first, more) = paths.split_first()?;
+    let more: String = more.iter().map(|path| format!("path={path} ")).collect();
+    let (traddr, trsvcid) = (first.ip(), first.port());
+    Some(format!("trtype={transport} traddr={traddr} trsvcid={trsvcid} {more}subnqn={nqn}"))
 }
 
 fn place(entry: &DiscoveryEntry) -> Option<(Transport, SocketAddr)> {

@@ -12,6 +12,7 @@ mod bench;
 mod compare;
 mod config;
 mod connect;
+mod connect_all;
 mod copy;
 mod discover;
 mod exchange;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Connection(args) => live::verbs::connection(args),
         Command::Ana(args) => live::verbs::ana(args),
         Command::Discover(args) => discover::run(args),
+        Command::ConnectAll(args) => connect_all::run(args),
         Command::IdCtrl(args) => admin::id_ctrl(args),
         Command::IdNs(args) => admin::id_ns(args),
         Command::ListNs(args) => admin::list_ns(args),

@@ -24,6 +24,14 @@ cat "$SCRATCH/targets"
 [ "$(wc -l < "$SCRATCH/targets")" = 3 ] || fail "two ways to one subsystem, one to the other"
 grep -qx "trtype=tcp traddr=127.0.58.2 trsvcid=4420 subnqn=$nqn:other" "$SCRATCH/targets" || fail "the referral was not followed"
 
+# All of it is connected to, and each namespace told with strings that work.
+timeout 60 "$FLEXBLK" connect-all -t tcp -a $addr -s 8009 > "$SCRATCH/connected" || fail "connect-all: $(cat "$SCRATCH/connected")"
+[ "$(grep -c ': connected$' "$SCRATCH/connected")" = 5 ] || fail "five paths: $(cat "$SCRATCH/connected")"
+[ "$(grep -c '^    trtype=' "$SCRATCH/connected")" = 3 ] || fail "three strings: $(cat "$SCRATCH/connected")"
+sed -n 's/^    \(trtype=.*\)/\1/p' "$SCRATCH/connected" | while read -r target; do
+    timeout 20 "$FLEXBLK" read "$target" --count 4096 > /dev/null || fail "$target"
+done
+
 for trtype in tcp rdma; do
     target=$(grep "^trtype=$trtype .*subnqn=$nqn\$" "$SCRATCH/targets")
     case $target in *path=$addr:4421*) ;; *) fail "no second path: $target" ;; esac
@@ -42,8 +50,15 @@ for trtype in tcp rdma; do
     grep -q '"errors": 0' "$SCRATCH/bench.json" || fail "$trtype: $(cat "$SCRATCH/bench.json")"
     echo "$trtype: $(grep -m 1 '"ios"' "$SCRATCH/bench.json")"
 done
+# A service that is gone is told of, and a failure; all else is connected to.
+kill "${helper_pids[0]}"
+wait "${helper_pids[0]}" || true
+helper_pids=()
+status=0
+timeout 60 "$FLEXBLK" connect-all -t tcp -a $addr -o json > "$SCRATCH/connected" 2> "$SCRATCH/reasons" || status=$?
+[ "$status" = 1 ] || fail "connect-all ended with $status though a service is gone"
+grep -q '1 referrals led nowhere.*127.0.58.2' "$SCRATCH/reasons" || fail "$(cat "$SCRATCH/reasons")"
+[ "$(grep -c '"connected": true' "$SCRATCH/connected")" = 4 ] || fail "$(cat "$SCRATCH/connected")"
 live referral remove -t tcp -a 127.0.58.2 -s 4420
 "$FLEXBLK" referral list --control "$control" | grep -q 127.0.58.2 && fail "the referral is still there"
-kill "${helper_pids[0]}"
-helper_pids=()
 stop_server

@@ -35,6 +35,9 @@ done
 spec="trtype=rdma traddr=10.90.0.11 trsvcid=$port subnqn=$nqn hostaddr=$host_addr link=udp"
 timeout 30 "$FLEXBLK" discover -t rdma -a 10.90.0.11 -s $port | tee "$SCRATCH/discovered"
 grep -q "$nqn" "$SCRATCH/discovered" || fail "not discovered"
+timeout 60 "$FLEXBLK" connect-all -t rdma -a 10.90.0.11 -s $port -w $host_addr > "$SCRATCH/connected" || fail "connect-all: $(cat "$SCRATCH/connected")"
+grep -q "^ *trtype=rdma traddr=10.90.0.11 trsvcid=$port subnqn=$nqn hostaddr=$host_addr ns=1\$" "$SCRATCH/connected" ||
+    fail "connect-all: $(cat "$SCRATCH/connected")"
 head -c 2M /dev/urandom > "$SCRATCH/image"
 timeout 60 "$FLEXBLK" write "$spec" < "$SCRATCH/image"
 timeout 60 "$FLEXBLK" read "$spec" --count 2MiB | cmp - "$SCRATCH/image" || fail "not what was written"

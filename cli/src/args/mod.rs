@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Ana(live::Noun<live::AnaVerb>),
     /// List what a target exports.
     Discover(Discover),
+    /// Connect to everything that discovery leads to, and tell how its namespaces are reached.
+    ConnectAll(Port),
     /// Show a controller's Identify structure.
     IdCtrl(Port),
     /// Show a namespace's Identify structure.
