@@ -14,7 +14,7 @@ use dpa::nic::Nic;
 use initiator::udp::AnyLink;
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
-use netstack::link::{HostLink, Link, PcapLink, ShmLink, UdpLink};
+use netstack::link::{HostLink, Link, PcapLink, RawLink, ShmLink, UdpLink};
 use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use rustix::thread::CpuSet;
 use std::fs::File;
@@ -98,7 +98,11 @@ impl Told for TcpFabric {
 }
 impl Told for Nic<AnyLink> {
     fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)> {
-        let near = if self.link().name() == "udp" { "" } else { ", shared memory" };
+        let near = match self.link().name() {
+            "udp" => "",
+            "raw" => ", ICRC verified",
+            _ => ", shared memory",
+        };
         vec![(TransportKind::Rdma, format!("RoCEv2, UDP port {}{near}", plan.udp_port))]
     }
 }
@@ -181,13 +185,16 @@ fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
 /// The NIC, and the octets of payload of one of its packets.
 fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     let addr = SocketAddr::new(traddr, plan.udp_port);
-    let udp = UdpLink::bind(addr).map_err(|error| {
+    let taken = |error| {
         Failure::new(format!(
             "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
              -a ADDR takes another address"
         ))
-    })?;
-    let link = link(plan, udp)?;
+    };
+    let link = match plan.link {
+        Offer::Raw => tapped(plan, RawLink::bind(addr).map_err(taken)?)?,
+        Offer::Auto | Offer::Udp => link(plan, UdpLink::bind(addr).map_err(taken)?)?,
+    };
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
@@ -195,15 +202,17 @@ fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     Ok((Nic::new(link, config), path_mtu_bytes))
 }
 
+/// A link, with what passes recorded if that is wanted.
+fn tapped<L: Link + Send + 'static>(plan: &Plan, link: L) -> Result<AnyLink, Failure> {
+    let Some(path) = &plan.pcap else { return Ok(Box::new(link)) };
+    let file = File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+    Ok(Box::new(PcapLink::new(link, BufWriter::new(file))?))
+}
+
 /// What hosts come by. Shared memory is a favour: without it, UDP serves all.
 fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
-    if let Some(path) = &plan.pcap {
-        let file =
-            File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-        return Ok(Box::new(PcapLink::new(udp, BufWriter::new(file))?));
-    }
-    if plan.link == Offer::Udp {
-        return Ok(Box::new(udp));
+    if plan.link == Offer::Udp || plan.pcap.is_some() {
+        return tapped(plan, udp);
     }
     match ShmLink::listen(udp.caps().local) {
         Ok(shm) => Ok(Box::new(HostLink::new(udp, shm)?)),
