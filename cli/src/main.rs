@@ -20,6 +20,7 @@ mod failure;
 mod hosts;
 mod keys;
 mod limits;
+mod link;
 mod live;
 mod output;
 mod rdma;

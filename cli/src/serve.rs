@@ -5,6 +5,7 @@ use crate::config::Plan;
 use crate::config::model::Listener;
 use crate::connect;
 use crate::failure::Failure;
+use crate::link;
 use crate::live::control::{self, Control};
 use crate::live::exports::Served;
 use crate::live::jobs::{self, Jobs};
@@ -14,12 +15,11 @@ use dpa::nic::Nic;
 use initiator::udp::AnyLink;
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
-use netstack::link::{HostLink, Link, PcapLink, ShmLink, UdpLink};
+use netstack::link::Link;
 use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use rustix::thread::CpuSet;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,7 +98,11 @@ impl Told for TcpFabric {
 }
 impl Told for Nic<AnyLink> {
     fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)> {
-        let near = if self.link().name() == "udp" { "" } else { ", shared memory" };
+        let near = match self.link().name() {
+            "udp" => "",
+            "raw" => ", ICRC verified",
+            _ => ", shared memory",
+        };
         vec![(TransportKind::Rdma, format!("RoCEv2, UDP port {}{near}", plan.udp_port))]
     }
 }
@@ -180,47 +184,16 @@ fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
 
 /// The NIC, and the octets of payload of one of its packets.
 fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
-    let udp = bind(SocketAddr::new(traddr, plan.udp_port), "-a")?;
-    let link = link(plan, udp)?;
+    let addr = SocketAddr::new(traddr, plan.udp_port);
+    let link = match &plan.pcap {
+        None => link::listening(addr, "-a", plan.link)?,
+        Some(path) => link::recorded(addr, "-a", plan.link, path)?,
+    };
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
     let config = EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() };
     Ok((Nic::new(link, config), path_mtu_bytes))
-}
-
-/// A socket where peers expect one; `option` names its address.
-pub(crate) fn bind(addr: SocketAddr, option: &str) -> Result<UdpLink, Failure> {
-    UdpLink::bind(addr).map_err(|error| {
-        Failure::new(format!(
-            "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
-             {option} ADDR takes another address"
-        ))
-    })
-}
-
-/// What hosts come by.
-fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
-    if let Some(path) = &plan.pcap {
-        let file =
-            File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-        return Ok(Box::new(PcapLink::new(udp, BufWriter::new(file))?));
-    }
-    offered(udp, plan.link)
-}
-
-/// Shared memory beside UDP is a favour: without it, UDP serves all.
-pub(crate) fn offered(udp: UdpLink, offer: Offer) -> Result<AnyLink, Failure> {
-    if offer == Offer::Udp {
-        return Ok(Box::new(udp));
-    }
-    match ShmLink::listen(udp.caps().local) {
-        Ok(shm) => Ok(Box::new(HostLink::new(udp, shm)?)),
-        Err(error) => {
-            tracing::warn!(%error, "cannot offer shared memory: hosts of this machine use UDP");
-            Ok(Box::new(udp))
-        }
-    }
 }
 
 /// What is exported, and how to reach it.

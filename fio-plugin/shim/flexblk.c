@@ -51,7 +51,7 @@ static struct fio_option options[] = {
 	TEXT(hostaddr, NULL, "Address to connect from"),
 	TEXT(hostnqn, NULL, "NVMe qualified name of this host"),
 	TEXT(mode, NULL, "Wire mode: native or roce (default: native when the target can)"),
-	TEXT(link, NULL, "By which way: auto, udp or shm (default: auto: shared memory when the target is of this machine and offers it)"),
+	TEXT(link, NULL, "By which way: auto, udp, shm or raw (default: auto: shared memory when the target is of this machine and offers it)"),
 	TEXT(hdgst, NULL, "Header digests over TCP: on or off (default: off)"),
 	TEXT(ddgst, NULL, "Data digests over TCP: on or off (default: off)"),
 	TEXT(tls_key, NULL, "Speak TLS over TCP with this key, NVMeTLSkey-1:... (default: no TLS)"),

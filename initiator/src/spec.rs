@@ -1,7 +1,7 @@
 //! How users name a remote namespace: SPDK's string, or a URI.
 //!
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
-//! [link=auto|udp|shm]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
+//! [link=auto|udp|shm|raw]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
 //! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`. With authentication:
 //! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With TLS (TCP): `tls_key=NVMeTLSkey-1:…`.
 //! With more paths to the same subsystem, each `path=ADDR[:PORT]`.
@@ -40,6 +40,8 @@ pub enum LinkChoice {
     Udp,
     /// Shared memory, or an error.
     Shm,
+    /// Whole Ethernet frames, whose ICRC is verified; needs CAP_NET_RAW.
+    Raw,
 }
 
 /// A remote namespace, or (without `nsid` and `subnqn`) a remote port.
@@ -223,7 +225,8 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
                 "auto" => LinkChoice::Auto,
                 "udp" => LinkChoice::Udp,
                 "shm" => LinkChoice::Shm,
-                _ => return Err(bad("auto, udp or shm")),
+                "raw" => LinkChoice::Raw,
+                _ => return Err(bad("auto, udp, shm or raw")),
             }
         }
         _ => return Err(format!("{key}= is not known")),
@@ -379,7 +382,7 @@ mod tests {
             ("traddr=1.2.3.4 ns=0", "not a namespace id"),
             ("traddr=1.2.3.4 trtype=fc", "rdma or tcp"),
             ("traddr=1.2.3.4 trtype=tcp hdgst=yes", "on or off"),
-            ("traddr=1.2.3.4 link=tcp", "auto, udp or shm"),
+            ("traddr=1.2.3.4 link=tcp", "auto, udp, shm or raw"),
             ("traddr=1.2.3.4 colour=red", "not known"),
             ("traddr=1.2.3.4 path=1.2.3:4420", "not an IP address"),
             ("http://1.2.3.4/", "not spoken"),

@@ -1,9 +1,9 @@
-//! The NIC of a host: over UDP, or over shared memory to a target of this machine.
+//! The NIC of a host: over UDP, whole frames, or shared memory to a target of this machine.
 
 use crate::spec::{LinkChoice, TargetSpec, WireMode};
 use dpa::nic::Nic;
 use netstack::endpoint::{EndpointConfig, Mode};
-use netstack::link::{DialLink, Link, PcapLink, ROCE_PORT, UdpLink, Ways, is_local};
+use netstack::link::{DialLink, Link, PcapLink, ROCE_PORT, RawLink, UdpLink, Ways, is_local};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter};
@@ -33,13 +33,16 @@ pub fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
 
 /// UDP, or a link that finds shared memory when the target is of this machine.
 fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
-    let udp = bind(spec)?;
+    if spec.link == LinkChoice::Raw {
+        return tapped(bind(spec, RawLink::bind)?, pcap);
+    }
+    let udp = bind(spec, UdpLink::bind)?;
     let (traddr, wants_shm) = (spec.traddr, spec.link == LinkChoice::Shm);
-    if let Some(path) = pcap {
+    if pcap.is_some() {
         if wants_shm {
             return Err(invalid("packets in shared memory are not recorded: link=udp"));
         }
-        return Ok(Box::new(PcapLink::new(udp, BufWriter::new(File::create(path)?))?));
+        return tapped(udp, pcap);
     }
     // A machine that does not tell its addresses has none of its own here.
     if spec.link == LinkChoice::Udp || !is_local(traddr).unwrap_or(false) {
@@ -60,6 +63,12 @@ fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
     Ok(Box::new(dialled))
 }
 
+/// A link, with what passes recorded if that is wanted.
+fn tapped<L: Link + Send + 'static>(link: L, pcap: Option<&Path>) -> io::Result<AnyLink> {
+    let Some(path) = pcap else { return Ok(Box::new(link)) };
+    Ok(Box::new(PcapLink::new(link, BufWriter::new(File::create(path)?))?))
+}
+
 fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
@@ -67,16 +76,16 @@ fn invalid(why: &str) -> io::Error {
 /// A socket of this side. In native mode any port will do; RoCEv2 wants port 4791 for itself, so on
 /// loopback each process takes an address of its own. Elsewhere a target may be another's, which shows only
 /// once it has answered, to port 4791: that port is taken if it is free.
-fn bind(spec: &TargetSpec) -> io::Result<UdpLink> {
+fn bind<L>(spec: &TargetSpec, open: impl Fn(SocketAddr) -> io::Result<L>) -> io::Result<L> {
     if spec.mode == WireMode::Native && !spec.traddr.is_loopback() {
         let source = spec.hostaddr.map_or_else(|| source_address(spec.traddr), Ok)?;
-        if let Ok(link) = UdpLink::bind(SocketAddr::new(source, ROCE_PORT)) {
+        if let Ok(link) = open(SocketAddr::new(source, ROCE_PORT)) {
             return Ok(link);
         }
     }
     let port = if spec.mode == WireMode::Roce { ROCE_PORT } else { 0 };
     if let Some(addr) = spec.hostaddr {
-        return UdpLink::bind(SocketAddr::new(addr, port)).map_err(|error| {
+        return open(SocketAddr::new(addr, port)).map_err(|error| {
             let what = format!(
                 "cannot use {addr} port {port}: {error}; is it an address of this \
                  host, and has no other process (or rdma_rxe) this port?"
@@ -86,7 +95,7 @@ fn bind(spec: &TargetSpec) -> io::Result<UdpLink> {
     }
     let source = source_address(spec.traddr)?;
     if port == 0 || !spec.traddr.is_loopback() || spec.traddr.is_ipv6() {
-        return UdpLink::bind(SocketAddr::new(source, port));
+        return open(SocketAddr::new(source, port));
     }
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for host in 2..LOOPBACK_TRIES {
@@ -94,7 +103,7 @@ fn bind(spec: &TargetSpec) -> io::Result<UdpLink> {
         if addr == spec.traddr {
             continue;
         }
-        match UdpLink::bind(SocketAddr::new(addr, port)) {
+        match open(SocketAddr::new(addr, port)) {
             Ok(link) => return Ok(link),
             Err(error) => last = error,
         }

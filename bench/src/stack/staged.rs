@@ -82,6 +82,9 @@ impl<L: Link> Link for StagedLink<L> {
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.link.fd()
     }
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.link.set_ecn_capable(capable);
+    }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.link.counters(report);
         report("link.tx_staged_bytes", self.copied_bytes);

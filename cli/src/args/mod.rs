@@ -151,6 +151,8 @@ pub(crate) enum Offer {
     Auto,
     /// UDP alone.
     Udp,
+    /// Whole Ethernet frames, whose ICRC is verified; needs CAP_NET_RAW.
+    Raw,
 }
 
 /// How to print.
@@ -319,7 +321,7 @@ impl std::fmt::Debug for CheckDhchapKey {
 #[derive(Args, Debug)]
 pub(crate) struct Bench {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
-    /// nvme-tcp://…. With link=udp|shm|auto [auto] (RDMA): a target of this machine is reached by
+    /// nvme-tcp://…. With link=udp|shm|raw|auto [auto] (RDMA): a target of this machine is reached by
     /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each
     /// time: more paths to the subsystem. With
     /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.

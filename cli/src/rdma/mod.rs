@@ -12,9 +12,10 @@ use crate::args::Offer;
 use crate::args::rdma::{Way, Wire};
 use crate::bench::poll_mode;
 use crate::failure::Failure;
-use crate::serve;
+use crate::link;
 use ::bench::rdma::{Fault, Tool, drive};
 use dpa::nic::Nic;
+use initiator::spec::LinkChoice;
 use initiator::udp::{self, AnyLink};
 use initiator::{TargetSpec, Waiter, WireMode};
 use netstack::endpoint::{EndpointConfig, Mode};
@@ -34,8 +35,7 @@ fn failure(fault: Fault) -> Failure {
 
 /// A server's NIC at `address`, which `option` gave.
 fn serving(address: IpAddr, option: &str, way: &Way) -> Result<Nic<AnyLink>, Failure> {
-    let udp = serve::bind(SocketAddr::new(address, ROCE_PORT), option)?;
-    let link = serve::offered(udp, way.link)?;
+    let link = link::listening(SocketAddr::new(address, ROCE_PORT), option, way.link)?;
     let mode = match way.mode {
         Wire::Native => Mode::Native,
         Wire::Roce => Mode::Roce,
@@ -54,9 +54,11 @@ fn reaching(to: SocketAddr, source: Option<IpAddr>, way: &Way) -> Result<Nic<Any
         Wire::Native => WireMode::Native,
         Wire::Roce => WireMode::Roce,
     };
-    if way.link == Offer::Udp {
-        spec.link = initiator::spec::LinkChoice::Udp;
-    }
+    spec.link = match way.link {
+        Offer::Auto => LinkChoice::Auto,
+        Offer::Udp => LinkChoice::Udp,
+        Offer::Raw => LinkChoice::Raw,
+    };
     Ok(udp::nic(&spec, None)?)
 }
 

@@ -9,7 +9,7 @@ mod fabric;
 
 use crate::engine::{NoOffload, Offload};
 use crate::rx::{Pace, Placer, in_cache_ring};
-use netstack::endpoint::{Ahead, Endpoint, EndpointConfig};
+use netstack::endpoint::{Ahead, CcKind, Endpoint, EndpointConfig};
 use netstack::fabric::FabricEvent;
 use netstack::link::{Link, Looks, RxRing, TxBatch};
 use std::time::Instant;
@@ -54,7 +54,8 @@ impl<L: Link> Nic<L> {
 impl<L: Link, O: Offload> Nic<L, O> {
     /// A NIC whose placement runs a handler. Panics when the configuration is out of its bounds.
     #[must_use]
-    pub fn with_placer(link: L, config: EndpointConfig, placer: Placer<O>) -> Nic<L, O> {
+    pub fn with_placer(mut link: L, config: EndpointConfig, placer: Placer<O>) -> Nic<L, O> {
+        link.set_ecn_capable(config.cc == CcKind::Dcqcn);
         let caps = *link.caps();
         Nic {
             endpoint: Endpoint::new(config, &caps),

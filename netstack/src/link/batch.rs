@@ -80,7 +80,11 @@ impl TxBatch {
         &self.packets
     }
     /// Moves those that `is_wanted` names to `into`, in order.
-    pub(crate) fn move_to(&mut self, into: &mut TxBatch, is_wanted: impl Fn(&Transmit) -> bool) {
+    pub(crate) fn move_to(
+        &mut self,
+        into: &mut TxBatch,
+        mut is_wanted: impl FnMut(&Transmit) -> bool,
+    ) {
         self.packets.retain(|packet| {
             let moves = is_wanted(packet);
             if moves {

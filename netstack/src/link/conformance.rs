@@ -5,6 +5,7 @@ use memory::{Access, Lkey, Mr, Region, Registry, Sge};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use verbs::SgeList;
+use wire::roce::native::NativeAck;
 use wire::roce::{Header, Opcode, Psn, QpNum};
 
 /// A host: registered memory with a pattern in it.
@@ -39,6 +40,22 @@ pub(crate) fn packet(to: SocketAddr, tag: u8, payload: &[Sge], trailer: Trailer)
     let header =
         Header::new(Opcode::SendOnly, QpNum::new(u32::from(tag)), Psn::ZERO).emit(len as usize);
     Transmit { to, header, payload: SgeList::from_slice(payload), pad, trailer }
+}
+
+/// A native packet without payload that carries `tag`, with its CRC.
+pub(crate) fn native_packet(to: SocketAddr, tag: u8) -> Transmit {
+    let header = NativeAck::new(QpNum::new(u32::from(tag)), Psn::ZERO, Psn::ZERO).emit();
+    Transmit { to, header, payload: SgeList::new(), pad: 0, trailer: Trailer::NativeCrc }
+}
+
+/// ECN bits of the next packet.
+pub(crate) fn receive_ecn<L: Link>(link: &mut L) -> u8 {
+    let mut ring = RxRing::new(1, 1 << 16);
+    let until = Instant::now() + Duration::from_secs(1);
+    while link.rx_burst(&mut ring).unwrap() == 0 {
+        assert!(Instant::now() < until, "nothing arrived");
+    }
+    ring.packets()[0].ecn
 }
 
 /// The tag of a received packet.
@@ -80,18 +97,27 @@ fn expected(host: &Host, packet: &Transmit) -> Vec<u8> {
     out
 }
 
+/// What follows a packet that has nothing to prove. A link that verifies passes nothing else.
+fn bare<L: Link>(link: &L) -> Trailer {
+    if link.caps().verifies_icrc { Trailer::Icrc } else { Trailer::None }
+}
+
+fn native<L: Link>(link: &L) -> Trailer {
+    if link.caps().verifies_icrc { Trailer::Icrc } else { Trailer::NativeCrc }
+}
+
 fn arrives_whole_and_in_order<L: Link>(a: &mut L, b: &mut L) {
     let host = Host::new();
     let to = b.caps().local;
     let mut packets = Vec::new();
     for at in 0..20_u8 {
         let offset = u64::from(at) * 4096;
-        packets.push(packet(to, at, &[host.sge(offset, 4096)], Trailer::None));
+        packets.push(packet(to, at, &[host.sge(offset, 4096)], bare(a)));
     }
-    packets.push(packet(to, 20, &[host.sge(5, 13), host.sge(9000, 700)], Trailer::NativeCrc));
+    packets.push(packet(to, 20, &[host.sge(5, 13), host.sge(9000, 700)], native(a)));
     packets.push(packet(to, 21, &[], Trailer::Icrc));
     packets.push(packet(to, 22, &[host.sge(0, 3)], Trailer::Icrc));
-    packets.push(packet(to, 23, &[], Trailer::None));
+    packets.push(packet(to, 23, &[], bare(a)));
     let mut batch = TxBatch::new(64);
     packets.iter().for_each(|p| batch.push(p.clone()));
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), packets.len());
@@ -113,7 +139,7 @@ fn the_longest_packet_arrives<L: Link>(a: &mut L, b: &mut L) {
     let host = Host::new();
     let mut batch = TxBatch::new(1);
     let payload = a.caps().native_mtu_bytes.min(b.caps().native_mtu_bytes) + 64;
-    let sent = packet(b.caps().local, 1, &[host.sge(64, payload)], Trailer::NativeCrc);
+    let sent = packet(b.caps().local, 1, &[host.sge(64, payload)], native(a));
     let octets = expected(&host, &sent);
     batch.push(sent);
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 1);
@@ -127,9 +153,9 @@ fn a_bad_key_drops_only_its_packet<L: Link>(a: &mut L, b: &mut L) {
     let to = b.caps().local;
     let bad = Sge { lkey: Lkey(host.mr.lkey.0 ^ 1), ..host.sge(0, 64) };
     let mut batch = TxBatch::new(3);
-    batch.push(packet(to, 1, &[host.sge(0, 64)], Trailer::None));
-    batch.push(packet(to, 2, &[bad], Trailer::None));
-    batch.push(packet(to, 3, &[host.sge(0, 64)], Trailer::None));
+    batch.push(packet(to, 1, &[host.sge(0, 64)], bare(a)));
+    batch.push(packet(to, 2, &[bad], bare(a)));
+    batch.push(packet(to, 3, &[host.sge(0, 64)], bare(a)));
     assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), 2);
     let got = receive(b, &mut RxRing::new(4, 1 << 16), 2);
     assert_eq!(got.iter().map(|octets| tag_of(octets)).collect::<Vec<_>>(), [1, 3]);
@@ -141,7 +167,7 @@ fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
     for at in 0..8_u8 {
         // Growing sizes: each a message of its own.
         let payload = host.sge(0, 100 + u32::from(at));
-        batch.push(packet(b.caps().local, at, &[payload], Trailer::None));
+        batch.push(packet(b.caps().local, at, &[payload], bare(a)));
     }
     a.tx_burst(&mut batch, &host.registry).unwrap();
     let mut ring = RxRing::new(2, 1 << 16);
@@ -162,7 +188,7 @@ fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
 fn names_the_sender<L: Link>(a: &mut L, b: &mut L) {
     let host = Host::new();
     let mut batch = TxBatch::new(1);
-    batch.push(packet(b.caps().local, 9, &[], Trailer::None));
+    batch.push(packet(b.caps().local, 9, &[], bare(a)));
     a.tx_burst(&mut batch, &host.registry).unwrap();
     let mut ring = RxRing::new(1, 1 << 16);
     let until = Instant::now() + Duration::from_secs(1);

@@ -161,6 +161,10 @@ impl Link for DialLink {
         self.shm.as_ref().map_or_else(|| self.udp.fd(), Link::fd)
     }
 
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.udp.set_ecn_capable(capable);
+    }
+
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let near = self.shm.as_ref().map(|link| link as &dyn Link);
         sum_of(near.into_iter().chain([&self.udp as &dyn Link]), &self.past, report);

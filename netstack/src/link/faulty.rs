@@ -198,6 +198,9 @@ impl<L: Link> Link for FaultyLink<L> {
         self.inner.fd()
     }
 
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.inner.set_ecn_capable(capable);
+    }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.inner.counters(report);
         report("faults.dropped", self.injected.dropped);

@@ -104,6 +104,10 @@ impl Link for HostLink {
         self.is_watched.get().then(|| self.either.as_fd())
     }
 
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.udp.set_ecn_capable(capable);
+    }
+
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let links: [&dyn Link; 2] = [&self.udp, &self.shm];
         sum_of(links, &[], report);

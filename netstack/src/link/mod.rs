@@ -11,7 +11,9 @@ mod dial;
 mod faulty;
 mod host;
 mod loopback;
+mod message;
 mod pcap;
+mod raw;
 mod ring;
 mod run;
 mod shm;
@@ -24,10 +26,12 @@ pub use dial::{DialLink, Ways, is_local};
 pub use faulty::{Faults, FaultyLink, Injected};
 pub use host::HostLink;
 pub use loopback::LoopbackLink;
+pub use message::UdpCounters;
 pub use pcap::PcapLink;
+pub use raw::RawLink;
 pub use ring::{Received, RxRing};
 pub use shm::ShmLink;
-pub use udp::{UdpCounters, UdpLink};
+pub use udp::UdpLink;
 
 use memory::Registry;
 use std::io;
@@ -103,6 +107,9 @@ pub trait Link {
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         None
     }
+    /// From here on packets leave as able to be marked "congestion experienced", or not: only who gives
+    /// way to marks may say so. Not, when it is made. Links that cross no queue ignore it.
+    fn set_ecn_capable(&mut self, _capable: bool) {}
     /// Counters by name, for reports ("link.tx_packets", "link.tx_syscalls", …).
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64));
 }
@@ -134,6 +141,9 @@ impl<L: Link + ?Sized> Link for Box<L> {
     }
     fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         (**self).fd()
+    }
+    fn set_ecn_capable(&mut self, capable: bool) {
+        (**self).set_ecn_capable(capable);
     }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         (**self).counters(report);

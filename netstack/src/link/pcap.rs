@@ -8,7 +8,7 @@
 
 use super::loopback::gather;
 use super::run::{Runs, SEGMENTS_MAX};
-use super::trailer::{Path, trailer};
+use super::trailer::{ECT_0, Path, trailer};
 use super::{Link, LinkCaps, RxRing, TxBatch};
 use memory::Registry;
 use std::io::{self, Write};
@@ -20,8 +20,6 @@ const LINKTYPE_ETHERNET: u32 = 1;
 /// Octets of a record kept at most: everything.
 const SNAP_BYTES: u32 = 262_144;
 const UDP_HEADER_BYTES: usize = 8;
-/// ECN-capable transport (0), as the UDP link sends.
-const TOS_SENT: u8 = 0b10;
 
 /// A link around a link, and the file.
 pub struct PcapLink<L, W> {
@@ -29,6 +27,8 @@ pub struct PcapLink<L, W> {
     file: W,
     frame: Vec<u8>,
     packet: Vec<u8>,
+    /// Type of service of what is sent.
+    class: u8,
     records: u64,
     failures: u64,
 }
@@ -51,6 +51,7 @@ impl<L: Link, W: Write> PcapLink<L, W> {
             file,
             frame: Vec::with_capacity(8192),
             packet: Vec::with_capacity(8192),
+            class: 0,
             records: 0,
             failures: 0,
         })
@@ -117,7 +118,7 @@ impl<L: Link, W: Write> Link for PcapLink<L, W> {
             let payload = &self.packet[packet.header.as_slice().len()..];
             let tail = trailer(packet, path, std::iter::once(payload));
             self.packet.extend_from_slice(tail.as_slice());
-            self.record(path, TOS_SENT);
+            self.record(path, self.class);
         }
         if !batch.packets().is_empty() {
             self.flush();
@@ -129,6 +130,10 @@ impl<L: Link, W: Write> Link for PcapLink<L, W> {
         self.inner.fd()
     }
 
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.class = if capable { ECT_0 } else { 0 };
+        self.inner.set_ecn_capable(capable);
+    }
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.inner.counters(report);
         report("pcap.records", self.records);

@@ -134,6 +134,24 @@ impl RxRing {
         }
         self.packets.len() - before
     }
+    /// Drops packets from number `first` on that `is_wanted` does not want, in order; returns how many.
+    pub(crate) fn retain_from(
+        &mut self,
+        first: usize,
+        mut is_wanted: impl FnMut(&[u8]) -> bool,
+    ) -> usize {
+        let mut kept = first;
+        for at in first..self.packets.len() {
+            let packet = self.packets[at];
+            if is_wanted(self.octets(&packet)) {
+                self.packets[kept] = packet;
+                kept += 1;
+            }
+        }
+        let dropped = self.packets.len() - kept;
+        self.packets.truncate(kept);
+        dropped
+    }
     /// Passes over the next free slot: what it holds is no packet.
     pub fn skip(&mut self) {
         assert!(self.used < self.end(), "ring overrun");

@@ -4,6 +4,9 @@ use super::{Trailer, Transmit};
 use std::net::{IpAddr, SocketAddr};
 use wire::roce::{Icrc, IcrcIp, TrailerBuf, UdpPorts};
 
+/// ECN-capable transport, codepoint 0. Source: RFC 3168, section 5.
+pub(super) const ECT_0: u8 = 0b10;
+
 /// Octets of a UDP header.
 const UDP_HEADER_BYTES: usize = 8;
 

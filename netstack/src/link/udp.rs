@@ -5,13 +5,12 @@
 //! from registered memory to the kernel without a copy in user space. Receiving is one `recvmmsg`
 //! with GRO into the ring's slots.
 
-use super::run::Runs;
+use super::message::{Assembly, Framing, Size, UdpCounters, is_transient};
 use super::shm::is_near;
-use super::sys::{self, ELEMENTS_MAX, ReceiveArrays, SendArrays, SendBatch};
-use super::trailer::{Path, trailer};
-use super::{Link, LinkCaps, ROCE_PORT, RxRing, Transmit, TxBatch};
-use memory::{Access, Registry, Span};
-use smallvec::SmallVec;
+use super::sys::{self, ReceiveArrays, SendArrays, SendBatch};
+use super::trailer::ECT_0;
+use super::{Link, LinkCaps, ROCE_PORT, RxRing, TxBatch};
+use memory::Registry;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -40,42 +39,6 @@ pub struct UdpLink {
     receive: ReceiveArrays,
     sizes: Vec<Size>,
     counters: UdpCounters,
-}
-
-/// What the link did, since it was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct UdpCounters {
-    /// Packets handed to the kernel.
-    pub tx_packets: u64,
-    /// Octets of UDP payload in them.
-    pub tx_bytes: u64,
-    /// Calls of `sendmmsg`.
-    pub tx_syscalls: u64,
-    /// Messages: a run of equal packets, or one packet.
-    pub tx_messages: u64,
-    /// Messages that held more than one packet.
-    pub tx_gso_messages: u64,
-    /// Payload octets that did not leave straight from registered memory: 0.
-    pub tx_copied_bytes: u64,
-    /// Packets dropped because the socket or device had no room.
-    pub tx_dropped_packets: u64,
-    /// Packets dropped because an element's key did not cover it.
-    pub tx_bad_key_packets: u64,
-    /// Packets that the kernel refused for a reason of their own (unreachable, too long).
-    pub tx_refused_packets: u64,
-    /// Packets received.
-    pub rx_packets: u64,
-    /// Octets of UDP payload in them.
-    pub rx_bytes: u64,
-    /// Calls of `recvmmsg`, those that found nothing included.
-    pub rx_syscalls: u64,
-    /// Calls that found nothing.
-    pub rx_empty_syscalls: u64,
-    /// Messages: a GRO run of equal packets, or one packet.
-    pub rx_messages: u64,
-    /// Messages dropped: cut short, from no IP address, or from one that names a peer in shared
-    /// memory.
-    pub rx_dropped_messages: u64,
 }
 
 impl UdpLink {
@@ -107,11 +70,23 @@ impl UdpLink {
             socket,
             caps,
             segments_max: super::run::SEGMENTS_MAX,
-            send: SendArrays::new(BURST_MAX),
+            send: SendArrays::new(BURST_MAX, 0),
             receive: ReceiveArrays::new(SLOTS_MAX),
             sizes: Vec::with_capacity(BURST_MAX),
             counters: UdpCounters::default(),
         })
+    }
+
+    /// A link that only sends: what comes to it is dropped before it is queued, and nothing is told
+    /// to its sender.
+    ///
+    /// Errors: those of [`UdpLink::bind`].
+    pub(super) fn bind_mute(addr: SocketAddr) -> io::Result<UdpLink> {
+        let link = UdpLink::bind(addr)?;
+        link.socket.attach_filter(&super::raw::nothing())?;
+        // What the kernel joins for this socket would reach others joined too.
+        sys::forgo_runs(&link.socket)?;
+        Ok(link)
     }
 
     /// A link at RoCEv2's port on the first free of 127.0.0.2, 127.0.0.3, …: a client's own
@@ -155,6 +130,18 @@ fn path_mtu(device_mtu: u32, headers: u32) -> io::Result<u32> {
 fn native_bytes(local: IpAddr) -> u32 {
     let ip = if local.is_ipv4() { 20 } else { 40 };
     ip + 8 + NATIVE_BYTES_MAX
+}
+
+/// The kernel makes all headers.
+struct Bare;
+
+impl Framing for Bare {
+    fn header_bytes(&self, _to: SocketAddr) -> usize {
+        0
+    }
+    fn end(&self, messages: &mut SendBatch<'_>, _at: usize, size: &Size) {
+        messages.end_message(size.to, size.segment());
+    }
 }
 
 impl Link for UdpLink {
@@ -201,9 +188,11 @@ impl Link for UdpLink {
         }
         let mut assembly = Assembly {
             local: self.caps.local,
+            framing: Bare,
             messages: self.send.batch(memory),
             sizes: &mut self.sizes,
             counters: &mut self.counters,
+            header_at: 0,
         };
         assembly.gather(batch.packets(), memory, self.segments_max);
         let outcome = assembly.hand_over(self.socket.as_fd());
@@ -217,170 +206,21 @@ impl Link for UdpLink {
         outcome
     }
 
+    fn set_ecn_capable(&mut self, capable: bool) {
+        let class = if capable { ECT_0 } else { 0 };
+        // A kernel that refuses leaves packets unmarked: then losses tell of congestion.
+        if let Err(error) = sys::set_class(&self.socket, self.caps.local.is_ipv4(), class) {
+            tracing::warn!(%error, "cannot set ECN");
+        }
+    }
+
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.socket.as_fd())
     }
 
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
-        let c = &self.counters;
-        report("link.tx_packets", c.tx_packets);
-        report("link.tx_bytes", c.tx_bytes);
-        report("link.tx_syscalls", c.tx_syscalls);
-        report("link.tx_messages", c.tx_messages);
-        report("link.tx_gso_messages", c.tx_gso_messages);
-        report("link.tx_copied_bytes", c.tx_copied_bytes);
-        report("link.tx_dropped_packets", c.tx_dropped_packets);
-        report("link.tx_bad_key_packets", c.tx_bad_key_packets);
-        report("link.tx_refused_packets", c.tx_refused_packets);
-        report("link.rx_packets", c.rx_packets);
-        report("link.rx_bytes", c.rx_bytes);
-        report("link.rx_syscalls", c.rx_syscalls);
-        report("link.rx_empty_syscalls", c.rx_empty_syscalls);
-        report("link.rx_messages", c.rx_messages);
-        report("link.rx_dropped_messages", c.rx_dropped_messages);
+        self.counters.report(report);
     }
-}
-
-/// A batch on its way to the kernel.
-struct Assembly<'a> {
-    local: SocketAddr,
-    messages: SendBatch<'a>,
-    sizes: &'a mut Vec<Size>,
-    counters: &'a mut UdpCounters,
-}
-
-impl<'a> Assembly<'a> {
-    /// Lays the packets out as messages of equal packets.
-    fn gather(&mut self, packets: &[Transmit], memory: &'a Registry, segments_max: usize) {
-        self.sizes.clear();
-        let mut runs = Runs::new(segments_max);
-        let mut payload_bytes = 0;
-        for packet in packets {
-            let Some(spans) = spans_of(packet, memory) else {
-                self.counters.tx_bad_key_packets += 1;
-                continue;
-            };
-            let wire_len = packet.wire_len();
-            let place = runs.place(packet.to, wire_len);
-            if place.begins {
-                self.end_message();
-                self.sizes.push(Size {
-                    to: packet.to,
-                    segment_bytes: wire_len,
-                    packets: 0,
-                    bytes: 0,
-                });
-            }
-            if let Some(size) = self.sizes.last_mut() {
-                size.packets += 1;
-                size.bytes += wire_len as u64;
-            }
-            let path = Path { from: self.local, to: packet.to, ip_id: place.index };
-            let tail = trailer(packet, path, spans.iter().map(sys::octets));
-            self.messages.scratch(packet.header.as_slice());
-            for span in &spans {
-                payload_bytes += span.len() as u64;
-                self.messages.payload(*span);
-            }
-            self.messages.scratch(tail.as_slice());
-        }
-        self.end_message();
-        self.counters.tx_copied_bytes += payload_bytes - self.messages.gathered_bytes();
-    }
-
-    fn end_message(&mut self) {
-        if let Some(size) = self.sizes.last() {
-            let segment = u16::try_from(size.segment_bytes).ok().filter(|_| size.packets > 1);
-            self.messages.end_message(size.to, segment);
-        }
-    }
-
-    /// Gives all messages to the kernel, in one call if it takes them all.
-    fn hand_over(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
-        let mut handed = 0;
-        let mut at = 0;
-        let mut failure = None;
-        while let Some(next) = self.sizes.get(at).copied() {
-            self.counters.tx_syscalls += 1;
-            match self.messages.send(fd, at) {
-                Ok(count) => {
-                    for size in self.sizes.iter().skip(at).take(count) {
-                        handed += self.counters.sent(size);
-                    }
-                    at += count.max(1);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_full(&error) => {
-                    let rest = self.sizes.iter().skip(at).map(|size| size.packets);
-                    self.counters.tx_dropped_packets += rest.sum::<u64>();
-                    break;
-                }
-                Err(error) => {
-                    self.counters.tx_refused_packets += next.packets;
-                    if !is_transient(&error) {
-                        failure.get_or_insert(error);
-                    }
-                    at += 1;
-                }
-            }
-        }
-        failure.map_or(Ok(handed), Err)
-    }
-}
-
-/// One message: how many packets of which size, to whom.
-#[derive(Clone, Copy, Debug)]
-struct Size {
-    to: SocketAddr,
-    segment_bytes: usize,
-    packets: u64,
-    bytes: u64,
-}
-
-impl UdpCounters {
-    fn sent(&mut self, size: &Size) -> usize {
-        self.tx_messages += 1;
-        self.tx_gso_messages += u64::from(size.packets > 1);
-        self.tx_packets += size.packets;
-        self.tx_bytes += size.bytes;
-        usize::try_from(size.packets).unwrap_or(usize::MAX)
-    }
-}
-
-/// The memory of a packet's payload; `None` when a key does not cover it, or it is cut into more
-/// elements than a packet may have.
-fn spans_of<'a>(packet: &Transmit, memory: &'a Registry) -> Option<SmallVec<[Span<'a>; 2]>> {
-    if packet.payload.len() > ELEMENTS_MAX {
-        return None;
-    }
-    let mut spans = SmallVec::new();
-    for sge in &packet.payload {
-        spans.push(memory.local(*sge, Access::LOCAL_READ).ok()?);
-    }
-    Some(spans)
-}
-
-/// The device or socket has no room: loss, which the transport recovers.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM))
-}
-
-/// Nothing to receive, or what an ICMP message or a route says about one peer: no fault of the
-/// link, and no news to the transport, whose timers find out.
-fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::EAGAIN
-                | libc::EINTR
-                | libc::ECONNREFUSED
-                | libc::EHOSTUNREACH
-                | libc::EHOSTDOWN
-                | libc::ENETUNREACH
-                | libc::ENETDOWN
-                | libc::EPERM
-        )
-    )
 }
 
 #[cfg(test)]

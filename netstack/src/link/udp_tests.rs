@@ -1,4 +1,5 @@
-use super::super::conformance::{Host, conforms, packet, receive};
+use super::super::conformance::{Host, conforms, packet, receive, receive_ecn};
+use super::super::trailer::{Path, trailer};
 use super::super::{Link, RxRing, Trailer, TxBatch};
 use super::*;
 use std::io::Read;
@@ -185,4 +186,25 @@ fn two_threads_move_a_stream_without_loss() {
     }
     assert_eq!(receiver.join().unwrap(), 15 * BURSTS as usize);
     assert_eq!(a.totals().tx_copied_bytes, 0);
+}
+
+/// Goal: ECN on real packets. What is sent is able to be marked only where somebody gives way to marks,
+/// and a mark that a router (here: a plain socket) sets is read, over both families.
+#[test]
+fn marks_are_sent_and_read() {
+    for (near, far) in [("127.0.0.2:0", "127.0.0.1:0"), ("[::1]:0", "[::1]:0")] {
+        let (mut a, mut b) = pair(near, far);
+        let (host, to) = (Host::new(), b.caps().local);
+        for (capable, ecn) in [(false, 0), (true, 2), (false, 0)] {
+            a.set_ecn_capable(capable);
+            let mut batch = TxBatch::new(1);
+            batch.push(packet(to, 1, &[], Trailer::None));
+            a.tx_burst(&mut batch, &host.registry).unwrap();
+            assert_eq!(receive_ecn(&mut b), ecn);
+        }
+        let router = Socket::new(Domain::for_address(to), Type::DGRAM, None).unwrap();
+        sys::set_class(&router, to.is_ipv4(), 0b1010_1011).unwrap();
+        router.send_to(&[0; 16], &to.into()).unwrap();
+        assert_eq!(receive_ecn(&mut b), 3, "congestion experienced, whatever the DSCP");
+    }
 }

@@ -1,4 +1,4 @@
-//! The MTU of the device that owns an address.
+//! The device that owns an address: its MTU, and what frames need to know of it.
 
 use std::ffi::CStr;
 use std::io;
@@ -12,26 +12,77 @@ use rustix::net::{AddressFamily, SocketType};
 ///
 /// Errors: what `getifaddrs` says.
 pub(crate) fn mtu_of(local: IpAddr) -> io::Result<Option<u32>> {
-    let mut head: *mut libc::ifaddrs = std::ptr::null_mut();
-    // SAFETY: `head` receives a list that is freed below.
-    if unsafe { libc::getifaddrs(&raw mut head) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let mut found = None;
-    let mut at = head;
-    while !at.is_null() && found.is_none() {
-        // SAFETY: a node of the list, which lives until freeifaddrs; its pointers are null or valid.
-        let node = unsafe { &*at };
-        if owns(node, local) {
-            // SAFETY: the name is a NUL-terminated string of the same list.
-            let name = unsafe { CStr::from_ptr(node.ifa_name) };
-            found = mtu_by_name(name)?;
+    let devices = Devices::list()?;
+    let Some(node) = devices.nodes().find(|node| owns(node, local)) else { return Ok(None) };
+    mtu_by_name(name(node))
+}
+
+/// A device that carries Ethernet frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Ethernet {
+    /// Number by which the kernel knows it.
+    pub(crate) index: i32,
+    /// Its address: zeros of the loopback device.
+    pub(crate) mac: [u8; 6],
+}
+
+/// The device that owns `local`, if it carries Ethernet frames. `None`: there is none, or its links
+/// have other addresses than Ethernet's.
+///
+/// Errors: what `getifaddrs` says.
+pub(crate) fn ethernet_of(local: IpAddr) -> io::Result<Option<Ethernet>> {
+    let devices = Devices::list()?;
+    let Some(owner) = devices.nodes().find(|node| owns(node, local)) else { return Ok(None) };
+    let mut same = devices.nodes().filter(|node| name(node) == name(owner));
+    Ok(same.find_map(|node| ethernet(node.ifa_addr)))
+}
+
+/// The list of addresses, which the kernel's library made.
+struct Devices(*mut libc::ifaddrs);
+
+impl Devices {
+    fn list() -> io::Result<Devices> {
+        let mut head: *mut libc::ifaddrs = std::ptr::null_mut();
+        // SAFETY: `head` receives a list that is freed when this is dropped.
+        match unsafe { libc::getifaddrs(&raw mut head) } {
+            0 => Ok(Devices(head)),
+            _ => Err(io::Error::last_os_error()),
         }
-        at = node.ifa_next;
     }
-    // SAFETY: the list that getifaddrs made, freed once; no reference to it is left.
-    unsafe { libc::freeifaddrs(head) };
-    Ok(found)
+    fn nodes(&self) -> impl Iterator<Item = &libc::ifaddrs> {
+        // SAFETY: null, or a node of the list, which lives as long as `self`.
+        let first = unsafe { self.0.as_ref() };
+        // SAFETY: as above.
+        std::iter::successors(first, |node| unsafe { node.ifa_next.as_ref() })
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        // SAFETY: the list that getifaddrs made, freed once; no reference to it is left.
+        unsafe { libc::freeifaddrs(self.0) };
+    }
+}
+
+fn name(node: &libc::ifaddrs) -> &CStr {
+    // SAFETY: a NUL-terminated string of the same list as the node.
+    unsafe { CStr::from_ptr(node.ifa_name) }
+}
+
+/// Index and address of a device, if that is what the node tells.
+fn ethernet(addr: *const libc::sockaddr) -> Option<Ethernet> {
+    if addr.is_null() {
+        return None;
+    }
+    // SAFETY: a sockaddr of the ifaddrs list; its family says how long it is.
+    if i32::from(unsafe { (*addr).sa_family }) != libc::AF_PACKET {
+        return None;
+    }
+    // SAFETY: AF_PACKET says that this is a sockaddr_ll.
+    let link = unsafe { addr.cast::<libc::sockaddr_ll>().read_unaligned() };
+    let is_framed = matches!(link.sll_hatype, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK);
+    let mac = *link.sll_addr.first_chunk::<6>()?;
+    (is_framed && link.sll_halen == 6).then_some(Ethernet { index: link.sll_ifindex, mac })
 }
 
 /// Asked of a socket, for a process may see another network than /sys shows. `None`: no such device any more.
@@ -97,5 +148,9 @@ mod tests {
         assert!(lo.is_some_and(|mtu| mtu >= 1500));
         assert_eq!(mtu_of("127.9.8.7".parse().unwrap()).unwrap(), lo);
         assert_eq!(mtu_of("192.0.2.77".parse().unwrap()).unwrap(), None);
+        let framed = ethernet_of("127.9.8.7".parse().unwrap()).unwrap().unwrap();
+        assert_eq!(framed.mac, [0; 6]);
+        assert!(framed.index > 0);
+        assert_eq!(ethernet_of("192.0.2.77".parse().unwrap()).unwrap(), None);
     }
 }

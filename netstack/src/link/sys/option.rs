@@ -4,26 +4,53 @@ use socket2::Socket;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// ECN-capable transport, codepoint 0. Source: RFC 3168, section 5.
-const ECT_0: libc::c_int = 0b10;
+/// Linux `PACKET_VNET_HDR`, for which libc has no name.
+const PACKET_VNET_HDR: libc::c_int = 15;
 /// Linux `IP_PMTUDISC_DO` and `IPV6_PMTUDISC_DO`: DF set, never fragment.
 const PMTUDISC_DO: libc::c_int = 2;
 
 /// Makes a UDP socket a link: DF set (an unconnected socket then sends IP identification 0, and
-/// GSO segment numbers from 0 on), GRO, ECN both ways, buffers of `buffer_bytes` as far as allowed.
+/// GSO segment numbers from 0 on), GRO, ECN of what arrives, buffers of `buffer_bytes` as far as allowed.
 ///
 /// Errors: what the kernel says of an option that the link cannot do without.
 pub(crate) fn configure(socket: &Socket, ipv4: bool, buffer_bytes: usize) -> io::Result<()> {
     if ipv4 {
         set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, PMTUDISC_DO)?;
         set(socket, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
-        set(socket, libc::IPPROTO_IP, libc::IP_TOS, ECT_0)?;
     } else {
         set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, PMTUDISC_DO)?;
         set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
-        set(socket, libc::IPPROTO_IPV6, libc::IPV6_TCLASS, ECT_0)?;
     }
     set(socket, libc::SOL_UDP, libc::UDP_GRO, 1)?;
+    set_buffers(socket, buffer_bytes)
+}
+
+/// Each message begins with what the kernel knows of its segments and checksum.
+/// Source: Linux `packet(7)`, `PACKET_VNET_HDR`.
+///
+/// Errors: what the kernel says.
+pub(crate) fn configure_frames(socket: &Socket, buffer_bytes: usize) -> io::Result<()> {
+    set(socket, libc::SOL_PACKET, PACKET_VNET_HDR, 1)?;
+    set_buffers(socket, buffer_bytes)
+}
+
+/// Type of service (IPv4) or traffic class of what is sent from here on: DSCP, and ECN in the two low bits.
+///
+/// Errors: what the kernel says.
+pub(crate) fn set_class(socket: &Socket, ipv4: bool, class: u8) -> io::Result<()> {
+    let (level, name) = match ipv4 {
+        true => (libc::IPPROTO_IP, libc::IP_TOS),
+        false => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    };
+    set(socket, level, name, libc::c_int::from(class))
+}
+
+/// From here on the kernel gives the socket datagrams as they came, one by one.
+pub(crate) fn forgo_runs(socket: &Socket) -> io::Result<()> {
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, 0)
+}
+
+fn set_buffers(socket: &Socket, buffer_bytes: usize) -> io::Result<()> {
     let bytes = libc::c_int::try_from(buffer_bytes).unwrap_or(libc::c_int::MAX);
     for (force, plain) in
         [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)]

@@ -35,8 +35,9 @@ pub(crate) struct SendArrays {
 unsafe impl Send for SendArrays {}
 
 impl SendArrays {
-    /// Room for `packets` packets, each a message of its own in the worst case.
-    pub(crate) fn new(packets: usize) -> SendArrays {
+    /// Room for `packets` packets, each a message of its own in the worst case, with a header of
+    /// `header_bytes` before it.
+    pub(crate) fn new(packets: usize, header_bytes: usize) -> SendArrays {
         // SAFETY: all-zero octets are a valid mmsghdr (null pointers, lengths of zero).
         let message: libc::mmsghdr = unsafe { std::mem::zeroed() };
         let iovec = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
@@ -50,7 +51,7 @@ impl SendArrays {
             pad: [0; 6],
         };
         SendArrays {
-            scratch: vec![0; packets * SCRATCH_BYTES].into_boxed_slice(),
+            scratch: vec![0; packets * (SCRATCH_BYTES + header_bytes)].into_boxed_slice(),
             iovecs: vec![iovec; packets * (ELEMENTS_MAX + 2)].into_boxed_slice(),
             messages: vec![message; packets].into_boxed_slice(),
             names: vec![Name::EMPTY; packets].into_boxed_slice(),
@@ -110,6 +111,27 @@ impl<'a> SendBatch<'a> {
         self.element(base, octets.len());
     }
 
+    /// Leaves room for `len` octets that are known when the message ends; returns where.
+    pub(crate) fn reserve(&mut self, len: usize) -> usize {
+        let at = self.scratch_used;
+        let end = at + len;
+        assert!(end <= self.arrays.scratch.len(), "header scratch overrun");
+        self.scratch_used = end;
+        if len > 0 {
+            self.element(self.scratch.wrapping_add(at), len);
+        }
+        at
+    }
+
+    /// Fills what [`SendBatch::reserve`] left free. Panics outside of what was used.
+    pub(crate) fn patch(&mut self, at: usize, octets: &[u8]) {
+        assert!(at + octets.len() <= self.scratch_used, "not reserved");
+        // SAFETY: in bounds of the scratch, checked above; `octets` is a Rust slice elsewhere.
+        unsafe {
+            std::ptr::copy_nonoverlapping(octets.as_ptr(), self.scratch.add(at), octets.len());
+        }
+    }
+
     /// Adds payload where it lies.
     pub(crate) fn payload(&mut self, span: Span<'a>) {
         if !span.is_empty() {
@@ -141,6 +163,19 @@ impl<'a> SendBatch<'a> {
             header.msg_control = (&raw mut *control).cast();
             header.msg_controllen = size_of::<Control>();
         }
+        self.messages += 1;
+        self.open_at = self.iovecs;
+    }
+
+    /// The same for a socket that is bound to a device: the message says itself where it goes.
+    pub(crate) fn end_frame(&mut self) {
+        let header = &mut self.arrays.messages[self.messages].msg_hdr;
+        header.msg_name = std::ptr::null_mut();
+        header.msg_namelen = 0;
+        header.msg_iov = &raw mut self.arrays.iovecs[self.open_at];
+        header.msg_iovlen = self.iovecs - self.open_at;
+        header.msg_control = std::ptr::null_mut();
+        header.msg_controllen = 0;
         self.messages += 1;
         self.open_at = self.iovecs;
     }
