@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # image.sh FOLDER: makes FOLDER/vmlinuz and FOLDER/initramfs.gz, a Debian 6.12 guest with the NVMe-oF hosts and targets of
-# its kernel, nvme-cli, fio and tools for file systems. What is there already stays. The kernel comes from Debian's
+# its kernel, nvme-cli, fio, rping, perftest and tools for file systems. What is there already stays. The kernel comes from Debian's
 # packages; it is unpacked, not installed.
 set -euo pipefail
 export LC_ALL=C
@@ -11,7 +11,8 @@ lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 kernels='^linux-image-6\.12\.[^-]*-amd64$'
 modules=(virtio_pci virtio_net virtio_blk nvme-tcp nvme-rdma rdma_rxe rdma_ucm nvmet nvmet-tcp nvmet-rdma brd null_blk
     ext4 xfs crc32_generic crc32c_generic dm-mod sch_netem tls gcm ccm ctr ghash-generic aesni-intel)
-programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip tc)
+programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip tc
+    rping ib_send_bw ib_write_bw ib_read_bw ib_atomic_bw)
 
 fail() {
     echo "image.sh: $*" >&2
@@ -43,6 +44,15 @@ copy_program() {
     ldd "$path" 2> /dev/null | grep -o '/[^ ]*' | while read -r library; do
         [ -e "$2$library" ] || install -D "$(readlink -f "$library")" "$2$library"
     done
+}
+
+# copy_verbs ROOT: what libibverbs loads for rdma_rxe.
+copy_verbs() {
+    local driver
+    driver=$(find /usr/lib -name 'librxe-rdmav*.so' -path '*libibverbs*' | head -1)
+    [ -n "$driver" ] || fail "librxe is not installed (ibverbs-providers): cargo xtask setup"
+    install -D "$driver" "$1$driver"
+    install -D /etc/libibverbs.d/rxe.driver "$1/etc/libibverbs.d/rxe.driver"
 }
 
 # copy_modules ROOT: those of the list with what they need, decompressed, and the order to load them in.
@@ -77,6 +87,7 @@ if is_stale; then
     copy_modules "$root"
     gcc -Wall -Wextra -O1 -o "$folder/tlshd" "$lib/tlshd.c" -lssl -lcrypto
     for program in "${programs[@]}" "$folder/tlshd"; do copy_program "$program" "$root"; done
+    copy_verbs "$root"
     install "$(command -v busybox)" "$root/bin/busybox"
     install -D "$lib/init" "$root/init"
     : > "$root/etc/mtab"

@@ -38,7 +38,8 @@ capture() {
     helper_pids+=($capture_pid)
     sleep 2
 }
-# dissected: the end of it. An independent reader finds RoCEv2 in both directions and no malformed packet.
+# dissected [FILTER]: the end of it. An independent reader finds RoCEv2 in both directions and no malformed packet (of those that
+# FILTER takes).
 dissected() {
     if [ -z "$capture_pid" ]; then
         echo "no dissection: packets cannot be captured here"
@@ -50,6 +51,6 @@ dissected() {
     local found
     found=$(tshark -r "$SCRATCH/wire.pcapng" -Y infiniband -T fields -e infiniband.bth.opcode 2>> "$SCRATCH/tshark.log" | wc -l)
     [ "$found" -gt 500 ] || fail "tshark read $found RoCEv2 packets: $(cat "$SCRATCH/tshark.log")"
-    found=$(tshark -r "$SCRATCH/wire.pcapng" -Y _ws.malformed 2>> "$SCRATCH/tshark.log")
+    found=$(tshark -r "$SCRATCH/wire.pcapng" -Y "_ws.malformed${1:+ and $1}" 2>> "$SCRATCH/tshark.log")
     [ -z "$found" ] || fail "malformed: $found"
 }

@@ -50,9 +50,9 @@ enum Step {
     Close,
 }
 
-/// Before the test: greeting, a meeting before and after the second connection, queue pairs, and a
-/// meeting when both are ready.
-const BEFORE: [Step; 10] = [
+/// Before the test: greeting, a meeting before and after the second connection, queue pairs, and
+/// meetings until both are ready.
+const BEFORE: [Step; 11] = [
     Step::Greet,
     Step::Say(Kind::Version),
     Step::Say(Kind::PageBytes),
@@ -63,15 +63,15 @@ const BEFORE: [Step; 10] = [
     Step::Say(Kind::Dest),
     Step::Say(Kind::Dest),
     Step::Say(Kind::Dest),
+    Step::Say(Kind::Dest),
 ];
 
 /// The order of a whole test. Source: perftest 4.5, the four programs' main functions.
 fn steps(verb: Verb) -> Vec<Step> {
     let mut steps = BEFORE.to_vec();
     if verb == Verb::Send {
-        // Once more for the peer's queue pair, once when its receives are posted.
-        steps.extend([Step::Say(Kind::Dest); 2]);
-        steps.push(Step::Run);
+        // Once more, when the peer's receives are posted.
+        steps.extend([Step::Say(Kind::Dest), Step::Run]);
     } else {
         steps.extend([Step::Run, Step::Say(Kind::Dest)]);
         steps.extend((0..REPORT_VALUES).map(|number| Step::Say(Kind::Report(number))));
@@ -343,5 +343,28 @@ impl Tool for BwClient {
     }
     fn take_note(&mut self) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: as often as perftest 4.5's servers answer, counted on a wire with its clients: one meeting
+    /// more or less, and both sides wait for each other.
+    #[test]
+    fn the_order_is_perftests() {
+        for (verb, before, after) in [(Verb::Send, 6, 1), (Verb::Write, 5, 2), (Verb::Read, 5, 2)] {
+            let steps = steps(verb);
+            let run = steps.iter().position(|step| *step == Step::Run).unwrap();
+            let meetings = |steps: &[Step]| {
+                steps.iter().filter(|step| **step == Step::Say(Kind::Dest)).count()
+            };
+            assert_eq!(
+                (meetings(&steps[..run]), meetings(&steps[run..])),
+                (before, after),
+                "{verb:?}"
+            );
+        }
     }
 }
