@@ -1,6 +1,6 @@
 //! `flexblk serve`: the target, on this thread, until it is told to stop.
 
-use crate::args::{Offer, Poll, Serve, Transport};
+use crate::args::{Poll, Serve, Transport};
 use crate::config::Plan;
 use crate::config::model::Listener;
 use crate::connect;
