@@ -14,6 +14,7 @@ use crate::choice::{Credentials, choose};
 use crate::digest::Digest;
 use crate::job::{Agreement, Exponent, Job, Outcome};
 use crate::response::{Names, Question};
+use crate::tls::{self, TlsPsk};
 use crate::{Random, sequence_number};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +59,10 @@ pub struct ControllerSide {
     transaction: u16,
     authenticated: bool,
     deadline: Option<Instant>,
+    /// A key for TLS may be made of a conversation.
+    may_concatenate: bool,
+    /// Of this one, or of the last one that ended well.
+    generated: Option<TlsPsk>,
 }
 
 #[derive(Debug)]
@@ -75,6 +80,7 @@ enum Phase {
 /// What was agreed on, and what is asked.
 #[derive(Debug)]
 struct Talk {
+    concatenation: u8,
     hash: HashId,
     group: DhGroup,
     challenge: Vec<u8>,
@@ -102,7 +108,19 @@ impl ControllerSide {
             transaction: 0,
             authenticated: false,
             deadline: Some(now + TIMEOUT),
+            may_concatenate: false,
+            generated: None,
         }
+    }
+    /// The host may have a key for TLS made of a conversation (secure channel concatenation).
+    #[must_use]
+    pub fn with_concatenation(self, may_concatenate: bool) -> ControllerSide {
+        ControllerSide { may_concatenate, ..self }
+    }
+    /// The key that the conversation made which ended well; once.
+    pub fn take_generated(&mut self) -> Option<TlsPsk> {
+        let is_over = self.authenticated && matches!(self.phase, Phase::Idle);
+        self.generated.take_if(|_| is_over)
     }
     /// Commands other than those of authentication are served. Stays so while a host that was
     /// authenticated does it again.
@@ -156,7 +174,10 @@ impl ControllerSide {
 
     fn negotiate(&mut self, message: &Negotiate, random: Random<'_>) -> Sent {
         self.transaction = message.transaction;
-        if message.concatenation != 0 {
+        self.generated = None;
+        let concatenation = message.concatenation;
+        let is_wanted = concatenation == Negotiate::NEW_TLS_PSK;
+        if concatenation != 0 && !(is_wanted && self.may_concatenate) {
             return self.fail(FailureReason::ConcatenationMismatch);
         }
         let Some(offer) = message.offer else {
@@ -166,6 +187,13 @@ impl ControllerSide {
             Ok(choice) => choice,
             Err(reason) => return self.fail(reason),
         };
+        // No key comes of nothing that was agreed on, and none for a hash that TLS has no suite with.
+        if is_wanted && group == DhGroup::Null {
+            return self.fail(FailureReason::GroupNotUsable);
+        }
+        if is_wanted && hash == HashId::Sha512 {
+            return self.fail(FailureReason::HashNotUsable);
+        }
         let mut challenge = vec![0; hash.digest_bytes()];
         random(&mut challenge);
         let sequence = sequence_number(&mut *random);
@@ -176,7 +204,8 @@ impl ControllerSide {
             wants_public: true,
             peer: None,
         });
-        let talk = Talk { hash, group, challenge, sequence, exponent, public: Vec::new() };
+        let public = Vec::new();
+        let talk = Talk { concatenation, hash, group, challenge, sequence, exponent, public };
         match job {
             None => {
                 self.phase = Phase::Challenge(talk);
@@ -244,6 +273,7 @@ impl ControllerSide {
             shared,
             sequence: talk.sequence,
             transaction: self.transaction,
+            concatenation: talk.concatenation,
         };
         let expected = question.host_response(&self.credentials.host, &self.names);
         if !expected.is(&claim.response) {
@@ -268,6 +298,14 @@ impl ControllerSide {
                 Some(question.controller_response(secret, &self.names))
             }
         };
+        if talk.concatenation != 0 {
+            let psk = claim.challenge.as_deref().and_then(|own| question.generated_psk(own));
+            self.generated = psk.and_then(|psk| tls::of_generated(talk.hash, &psk, &self.names));
+            if self.generated.is_none() {
+                self.fail(FailureReason::IncorrectPayload);
+                return;
+            }
+        }
         self.phase = Phase::Success { hash: talk.hash, response };
     }
 
@@ -343,6 +381,7 @@ impl ControllerSide {
         self.deadline = None;
     }
     fn fail(&mut self, reason: FailureReason) -> Sent {
+        self.generated = None;
         self.phase = Phase::Failure(reason);
         Sent::Taken
     }

@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use crate::job::{Exponent, Job, Outcome};
 use crate::response::{Names, Question};
 use crate::secret::Secret;
+use crate::tls::{self, TlsPsk};
 use crate::{Random, sequence_number};
 use std::sync::Arc;
 use wire::fabrics::auth::{
@@ -53,6 +54,8 @@ pub enum Step {
         hash: HashId,
         /// Group that was spoken.
         group: DhGroup,
+        /// The key for TLS that was asked for.
+        generated: Option<TlsPsk>,
     },
     /// No trust: end the connection.
     Failed(HostAuthError),
@@ -64,6 +67,9 @@ pub struct HostSide {
     keys: Arc<HostKeys>,
     names: Names,
     transaction: u16,
+    /// Whether a key for TLS is wanted (SC_C).
+    concatenation: u8,
+    generated: Option<TlsPsk>,
     phase: Phase,
 }
 
@@ -105,12 +111,34 @@ impl HostSide {
     /// Starts conversation `transaction`. The first step is to send Negotiate.
     #[must_use]
     pub fn start(keys: Arc<HostKeys>, names: Names, transaction: u16) -> (HostSide, Step) {
+        HostSide::begin(keys, names, transaction, 0)
+    }
+    /// The same, to have a key for TLS made (secure channel concatenation): with a group, and without
+    /// SHA-512, which TLS has no suite with.
+    #[must_use]
+    pub fn start_for_channel(
+        keys: Arc<HostKeys>,
+        names: Names,
+        transaction: u16,
+    ) -> (HostSide, Step) {
+        HostSide::begin(keys, names, transaction, Negotiate::NEW_TLS_PSK)
+    }
+    fn begin(
+        keys: Arc<HostKeys>,
+        names: Names,
+        transaction: u16,
+        concatenation: u8,
+    ) -> (HostSide, Step) {
+        let is_plain = concatenation == 0;
+        let hashes = HashId::ALL.iter().filter(|hash| is_plain || **hash != HashId::Sha512);
+        let groups = DhGroup::ALL.iter().filter(|group| is_plain || **group != DhGroup::Null);
         let offer = Offer {
-            hashes: IdList::new(HashId::ALL.iter().map(|hash| hash.octet())),
-            groups: IdList::new(DhGroup::ALL.iter().map(|group| group.octet())),
+            hashes: IdList::new(hashes.map(|hash| hash.octet())),
+            groups: IdList::new(groups.map(|group| group.octet())),
         };
-        let negotiate = Negotiate { transaction, concatenation: 0, offer: Some(offer) };
-        let host = HostSide { keys, names, transaction, phase: Phase::Negotiating };
+        let negotiate = Negotiate { transaction, concatenation, offer: Some(offer) };
+        let (generated, phase) = (None, Phase::Negotiating);
+        let host = HostSide { keys, names, transaction, concatenation, generated, phase };
         (host, send(&AuthMessage::Negotiate(negotiate)))
     }
 
@@ -122,7 +150,7 @@ impl HostSide {
                 self.phase = Phase::Claimed(ending);
                 Step::Receive
             }
-            Phase::Leaving(Ok((hash, group))) => Step::Done { hash, group },
+            Phase::Leaving(Ok((hash, group))) => self.done(hash, group),
             Phase::Leaving(Err(why)) => Step::Failed(why),
             // Nothing was to be sent: the owner's bug, told as a failure.
             Phase::Asked | Phase::Agreeing(_) | Phase::Claimed(_) => {
@@ -163,13 +191,22 @@ impl HostSide {
         if !is_long || message.dh_value.len() != group.value_bytes() {
             return self.leave(bad(FailureReason::IncorrectPayload));
         }
-        let own = self.keys.controller.is_some().then(|| {
+        let must_prove = self.keys.controller.is_some();
+        // A challenge that is only part of the key has the number 0: nobody answers it.
+        let own = (must_prove || self.concatenation != 0).then(|| {
             let mut challenge = vec![0; hash.digest_bytes()];
             random(&mut challenge);
-            (sequence_number(&mut *random), challenge)
+            (if must_prove { sequence_number(&mut *random) } else { 0 }, challenge)
         });
         let challenge = message.challenge.to_vec();
         let talk = Talk { hash, group, challenge, sequence: message.sequence, own };
+        // What was not offered makes no key.
+        if self.concatenation != 0 && group == DhGroup::Null {
+            return self.leave(bad(FailureReason::GroupNotUsable));
+        }
+        if self.concatenation != 0 && hash == HashId::Sha512 {
+            return self.leave(bad(FailureReason::HashNotUsable));
+        }
         if group == DhGroup::Null {
             return self.reply(&talk, &[], None);
         }
@@ -198,7 +235,12 @@ impl HostSide {
             shared,
             sequence: talk.sequence,
             transaction: self.transaction,
+            concatenation: self.concatenation,
         };
+        if let (Some((_, own)), true) = (&talk.own, self.concatenation != 0) {
+            let psk = question.generated_psk(own);
+            self.generated = psk.and_then(|psk| tls::of_generated(talk.hash, &psk, &self.names));
+        }
         let response = question.host_response(&self.keys.host, &self.names);
         let expected = match (&talk.own, &self.keys.controller) {
             (Some((sequence, challenge)), Some(secret)) => {
@@ -224,7 +266,7 @@ impl HostSide {
             return self.leave(HostAuthError::Protocol(FailureReason::IncorrectPayload));
         }
         let Some(expected) = &end.expected else {
-            return Step::Done { hash: end.hash, group: end.group };
+            return self.done(end.hash, end.group);
         };
         // A controller that sends no answer has none.
         if !success.response.is_some_and(|response| expected.is(response)) {
@@ -234,6 +276,9 @@ impl HostSide {
         send(&AuthMessage::Success2 { transaction: self.transaction })
     }
 
+    fn done(&mut self, hash: HashId, group: DhGroup) -> Step {
+        Step::Done { hash, group, generated: self.generated.take() }
+    }
     /// Tells the controller why, and fails.
     fn leave(&mut self, why: HostAuthError) -> Step {
         let reason = match why {

@@ -31,7 +31,7 @@ pub use host::{HostAuthError, HostKeys, HostSide, Step};
 pub use job::{Agreement, Exponent, Job, Outcome};
 pub use response::Names;
 pub use secret::{Secret, SecretError};
-pub use tls::{TlsKey, TlsKeyError, TlsPsk, tls_parties};
+pub use tls::{TlsKey, TlsKeyError, TlsPsk, is_generated, tls_parties};
 pub use wire::fabrics::auth::{DhGroup, FailureReason, HashId};
 
 /// Fills octets with unpredictable ones.

@@ -8,9 +8,6 @@ use crate::digest::{Digest, hash, hmac};
 use crate::secret::Secret;
 use wire::fabrics::auth::HashId;
 
-/// No secure channel is made of the conversation.
-const NO_CONCATENATION: u8 = 0;
-
 /// Who talks to whom.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Names {
@@ -29,6 +26,8 @@ pub(crate) struct Question<'q> {
     pub(crate) shared: Option<&'q [u8]>,
     pub(crate) sequence: u32,
     pub(crate) transaction: u16,
+    /// Whether a secure channel is made of the conversation (SC_C).
+    pub(crate) concatenation: u8,
 }
 
 impl Question<'_> {
@@ -50,13 +49,19 @@ impl Question<'_> {
             challenge,
             &self.sequence.to_le_bytes(),
             &self.transaction.to_le_bytes(),
-            &[NO_CONCATENATION],
+            &[self.concatenation],
             role,
             own.as_bytes(),
             &[0],
             other.as_bytes(),
         ];
         hmac(self.hash, key, &parts)
+    }
+    /// The generated PSK of a conversation in which this was the controller's challenge, and `own` the
+    /// host's. `None`: nothing was agreed on.
+    pub(crate) fn generated_psk(&self, own: &[u8]) -> Option<Digest> {
+        let session_key = hash(self.hash, self.shared?);
+        Some(hmac(self.hash, session_key.octets(), &[self.challenge, own]))
     }
     /// The challenge bound to the session key, which is the hash of what was agreed on.
     fn augmented(&self, shared: &[u8]) -> Digest {

@@ -2,7 +2,8 @@
 //! them for one host and one subsystem: the identity that the host names, and the key of TLS.
 //!
 //! configured PSK ─(`hh` is 01 or 02: bound to the host's NQN)→ retained PSK ─(bound to an identity)→ TLS PSK.
-//! `hh` 00: the configured PSK is the retained one. The hash is SHA-256 for 32 octets and SHA-384 for 48.
+//! `hh` 00: the configured PSK is the retained one. A generated PSK, of a DH-HMAC-CHAP conversation, stands in
+//! the place of a retained one (`G` in the identity). The hash is SHA-256 for 32 octets and SHA-384 for 48.
 //!
 //! Steps are HKDF-Expand-Label of RFC 8446, section 7.1, with the lengths that it puts before label and
 //! context. libnvme before 1.15 left these lengths out: its keys are different ones, and not made here.
@@ -10,8 +11,9 @@
 //! Source: NVMe TCP Transport Specification 1.1, "PSK Interchange Format", "Retained PSK derivation",
 //! "TLS PSK and PSK Identity Derivation"; RFC 5869.
 
-use crate::digest::hmac;
+use crate::digest::{Digest, hmac};
 use crate::key_text::{self, Fault, KeyText};
+use crate::response::Names;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -113,20 +115,11 @@ impl TlsKey {
             None => self.key.clone(),
             Some(hash) => expand_label(hash, &self.key, RETAINED_LABEL, host_nqn.as_bytes()),
         };
-        let [host, space, subsystem] = [host_nqn, " ", subsystem_nqn].map(str::as_bytes);
-        let digest = hmac(hash, &retained, &[host, space, subsystem, space, PURPOSE]);
-        let digest = STANDARD.encode(digest.octets());
-        let number = hash.octet();
-        let psk = |identity: String, context: &str| {
-            let secret = expand_label(hash, &retained, TLS_LABEL, context.as_bytes());
-            TlsPsk { identity, secret, hash }
-        };
-        let first = format!("NVMe1R{number:02x} {host_nqn} {subsystem_nqn} {digest}");
-        let mut psks = vec![psk(first, &format!("{number:02x} {digest}"))];
-        let second = format!("NVMe0R{number:02x} {host_nqn} {subsystem_nqn}");
-        if second.len() <= usize::from(u8::MAX) {
-            let context = second.clone();
-            psks.push(psk(second, &context));
+        let mut psks = vec![named('R', hash, &retained, host_nqn, subsystem_nqn)];
+        let identity = format!("NVMe0R{:02x} {host_nqn} {subsystem_nqn}", hash.octet());
+        if identity.len() <= usize::from(u8::MAX) {
+            let secret = expand_label(hash, &retained, TLS_LABEL, identity.as_bytes());
+            psks.push(TlsPsk { identity, secret, hash });
         }
         psks
     }
@@ -134,6 +127,23 @@ impl TlsKey {
         let by_length = if self.key.len() == 32 { HashId::Sha256 } else { HashId::Sha384 };
         self.transform.unwrap_or(by_length)
     }
+}
+
+/// The key of TLS that a conversation's generated PSK makes. `None`: TLS has no suite with its hash.
+pub(crate) fn of_generated(hash: HashId, psk: &Digest, names: &Names) -> Option<TlsPsk> {
+    let fits = matches!(hash, HashId::Sha256 | HashId::Sha384);
+    fits.then(|| named('G', hash, psk.octets(), &names.host, &names.subsystem))
+}
+
+/// The key of TLS with an identity of version 1, of a PSK of this `kind`.
+fn named(kind: char, hash: HashId, psk: &[u8], host_nqn: &str, subsystem_nqn: &str) -> TlsPsk {
+    let [host, space, subsystem] = [host_nqn, " ", subsystem_nqn].map(str::as_bytes);
+    let digest = hmac(hash, psk, &[host, space, subsystem, space, PURPOSE]);
+    let digest = STANDARD.encode(digest.octets());
+    let number = hash.octet();
+    let identity = format!("NVMe1{kind}{number:02x} {host_nqn} {subsystem_nqn} {digest}");
+    let secret = expand_label(hash, psk, TLS_LABEL, format!("{number:02x} {digest}").as_bytes());
+    TlsPsk { identity, secret, hash }
 }
 
 /// HKDF-Extract without salt, then HKDF-Expand-Label to as many octets as the hash has.
@@ -192,7 +202,15 @@ impl fmt::Debug for TlsPsk {
 #[must_use]
 pub fn tls_parties(identity: &str) -> Option<(&str, &str)> {
     let mut words = identity.split(' ');
-    let is_known = matches!(words.next()?, "NVMe0R01" | "NVMe0R02" | "NVMe1R01" | "NVMe1R02");
+    let kind = words.next()?;
+    let is_known =
+        matches!(kind, "NVMe0R01" | "NVMe0R02" | "NVMe1R01" | "NVMe1R02") || is_generated(identity);
     let (host, subsystem) = (words.next()?, words.next()?);
     is_known.then_some((host, subsystem))
+}
+
+/// The identity names a key that was made by a conversation, in which its host proved who it is.
+#[must_use]
+pub fn is_generated(identity: &str) -> bool {
+    identity.starts_with("NVMe1G01 ") || identity.starts_with("NVMe1G02 ")
 }

@@ -43,6 +43,7 @@ fn options() -> HostOptions {
         io_queues: 1,
         queue_depth: 32,
         keys: None,
+        concatenate: false,
         timers: Timers::default(),
     }
 }

@@ -92,6 +92,7 @@ fn blocks_survive_two_engines() {
             io_queues: 1,
             queue_depth: 32,
             keys: None,
+            concatenate: false,
             timers: Timers::default(),
         };
         let waiter = Waiter::new(PollMode::Adaptive);

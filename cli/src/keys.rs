@@ -63,6 +63,7 @@ pub(crate) fn set(spec: &mut TargetSpec, secrets: &Secrets) -> Result<(), Failur
     if let Some(secret) = parse("--dhchap-ctrl-secret", &secrets.dhchap_ctrl_secret)? {
         spec.dhchap_ctrl_secret = Some(secret);
     }
+    spec.concat |= secrets.concat;
     if let Some(text) = &secrets.tls_key {
         let key = text.parse::<TlsKey>();
         spec.tls_key = Some(key.map_err(|why| Failure::misuse(format_args!("--tls-key: {why}")))?);

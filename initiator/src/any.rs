@@ -5,7 +5,7 @@ use crate::udp::AnyLink;
 use dpa::nic::Nic;
 use memory::{Access, DmaBuf, Mr, Region, RegistryFull};
 use netstack::fabric::{
-    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, QpHandle, Work,
+    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Landed, Psk, QpHandle, Work,
 };
 use netstack::nvme_tcp::TcpFabric;
 use std::net::SocketAddr;
@@ -63,6 +63,9 @@ impl Fabric for AnyFabric {
     }
     fn may_elide_responses(&self) -> bool {
         each!(self, fabric => fabric.may_elide_responses())
+    }
+    fn set_own_psks(&mut self, psks: Vec<Psk>) {
+        each!(self, fabric => fabric.set_own_psks(psks));
     }
     fn lands_whole_packets(&self, qp: QpHandle) -> bool {
         each!(self, fabric => fabric.lands_whole_packets(qp))

@@ -47,6 +47,9 @@ pub type AnySession = Session<AnyFabric>;
 ///
 /// Errors: sockets, or what kept it from connecting.
 pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, SessionError> {
+    let concatenate =
+        spec.concat && spec.subnqn.as_deref().is_some_and(|nqn| nqn != Nqn::DISCOVERY);
+    check_concatenation(spec)?;
     let fabric = fabric(spec, settings)?;
     let (hostnqn, hostid) = identity::host(spec.hostnqn.as_deref());
     let subnqn = spec.subnqn.clone().unwrap_or_else(|| Nqn::DISCOVERY.into());
@@ -59,6 +62,7 @@ pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, Ses
         io_queues,
         queue_depth: settings.queue_depth,
         keys: spec.keys().map(Arc::new),
+        concatenate,
         timers: settings.timers,
     };
     let waiter = Waiter::new(settings.poll);
@@ -75,11 +79,27 @@ fn psks(spec: &TargetSpec) -> Vec<Psk> {
     let Some(key) = &spec.tls_key else { return Vec::new() };
     let (hostnqn, _) = identity::host(spec.hostnqn.as_deref());
     let subnqn = spec.subnqn.as_deref().unwrap_or(Nqn::DISCOVERY);
-    let psk = |psk: TlsPsk| {
-        let hash = if psk.hash == HashId::Sha384 { PskHash::Sha384 } else { PskHash::Sha256 };
-        Psk { identity: psk.identity, secret: Arc::new(psk.secret), hash }
+    key.psks(&hostnqn, subnqn).into_iter().map(shared_psk).collect()
+}
+/// A key as fabrics have it.
+pub(crate) fn shared_psk(psk: TlsPsk) -> Psk {
+    let hash = if psk.hash == HashId::Sha384 { PskHash::Sha384 } else { PskHash::Sha256 };
+    Psk { identity: psk.identity, secret: Arc::new(psk.secret), hash }
+}
+
+/// Errors: a key for TLS cannot be made so, in words.
+fn check_concatenation(spec: &TargetSpec) -> io::Result<()> {
+    let why = match spec {
+        _ if !spec.concat => return Ok(()),
+        TargetSpec { transport: Transport::Rdma, .. } => "it is for trtype=tcp",
+        TargetSpec { dhchap_secret: None, .. } => {
+            "it needs this host's secret, dhchap_secret= or -S"
+        }
+        TargetSpec { tls_key: Some(_), .. } => "it makes the key for TLS: leave the TLS key out",
+        TargetSpec { paths, .. } if !paths.is_empty() => "it goes with one path: leave path= out",
+        _ => return Ok(()),
     };
-    key.psks(&hostnqn, subnqn).into_iter().map(psk).collect()
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("concat=on: {why}")))
 }
 
 fn fabric(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyFabric> {

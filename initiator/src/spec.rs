@@ -3,7 +3,8 @@
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
 //! [link=auto|udp|shm|raw]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
 //! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`. With authentication:
-//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With TLS (TCP): `tls_key=NVMeTLSkey-1:…`.
+//! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With TLS (TCP): `tls_key=NVMeTLSkey-1:…`, or with a
+//! secret `concat=on`.
 //! With more paths to the same subsystem, each `path=ADDR[:PORT]`.
 
 use auth::{HostKeys, Secret, TlsKey};
@@ -78,6 +79,8 @@ pub struct TargetSpec {
     pub dhchap_ctrl_secret: Option<Secret>,
     /// Speak TLS with this key (TCP).
     pub tls_key: Option<TlsKey>,
+    /// Have a key for TLS made when this host proves itself (TCP, with a secret).
+    pub concat: bool,
 }
 
 /// A target string that cannot be understood: what is wrong and what would be right.
@@ -115,6 +118,7 @@ impl TargetSpec {
             dhchap_secret: None,
             dhchap_ctrl_secret: None,
             tls_key: None,
+            concat: false,
         }
     }
 }
@@ -210,6 +214,7 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
         "tls_key" => {
             spec.tls_key = Some(value.parse().map_err(|why| format!("{key}=…: {why}"))?);
         }
+        "concat" => spec.concat = switch(value).ok_or(bad("on or off"))?,
         "ns" | "nsid" => {
             spec.nsid = value.parse().ok().filter(|&n| n > 0).ok_or(bad("not a namespace id"))?;
         }
@@ -359,6 +364,8 @@ mod tests {
             let error = bad.parse::<TargetSpec>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("VRL"), "{error}");
         }
+        let made: TargetSpec = "trtype=tcp traddr=1.2.3.4 concat=on".parse().unwrap();
+        assert!(made.concat && !spec.concat);
         let both = "tls_key=a dhchap_secret=b tls_key=c d=e";
         assert_eq!(without_secrets(both), "tls_key=… dhchap_secret=… tls_key=… d=e");
     }

@@ -92,6 +92,7 @@ impl<L: Link> World<L> {
             io_queues: 1,
             queue_depth: DEPTH_BEFORE,
             keys: None,
+            concatenate: false,
             timers: Timers::default(),
         };
         let mut host = Host::new(Nic::new(at_host, endpoint(2)), options, Instant::now()).unwrap();

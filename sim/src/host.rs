@@ -74,6 +74,7 @@ impl HostActor {
             io_queues: self.plan.queues,
             queue_depth: self.plan.depth,
             keys: None,
+            concatenate: false,
             timers: Timers {
                 io_timeout: plan.io_timeout,
                 connect_timeout: Duration::from_secs(2),

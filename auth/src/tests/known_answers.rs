@@ -100,6 +100,7 @@ fn responses_are_right() {
             shared: None,
             sequence: 0x0102_0304,
             transaction: 0x0506,
+            concatenation: 0,
         };
         let grouped = Question { shared: Some(&shared), ..plain };
         assert_eq!(hex(plain.host_response(&secret(PLAIN), &names()).octets()), host);

@@ -1,5 +1,6 @@
 //! Both machines against each other, and against peers that misbehave.
 
+mod channels;
 mod known_answers;
 mod misuse;
 mod pairs;
@@ -87,7 +88,7 @@ pub(super) fn converse(controller: &mut ControllerSide, start: (HostSide, Step))
                 host.handle_received(&octets, &mut dice(1))
             }
             Step::Compute(job) => host.handle_agreed(job.compute()),
-            Step::Done { hash, group } => {
+            Step::Done { hash, group, .. } => {
                 let controller = ended.map_or(Ok(()), Err);
                 return End { host: Ok((hash, group)), controller };
             }

@@ -77,6 +77,7 @@ impl Run<'_> {
             io_queues: 1,
             queue_depth: depth,
             keys: None,
+            concatenate: false,
             timers: Timers::default(),
         };
         let waiter = self.spec.waiter();

@@ -278,6 +278,10 @@ pub(crate) struct Secrets {
     /// Speak TLS with this key, NVMeTLSkey-1:… (tcp).
     #[arg(long, value_name = "KEY")]
     pub tls_key: Option<String>,
+    /// Speak TLS with a key that is made when this host proves itself (tcp): secure channel
+    /// concatenation.
+    #[arg(long)]
+    pub concat: bool,
 }
 
 impl std::fmt::Debug for Secrets {

@@ -7,7 +7,7 @@
 
 use super::bringup::{SCRATCH_BYTES, Step};
 use super::{Host, HostError};
-use auth::{HostAuthError, HostSide, Names, system_random};
+use auth::{FailureReason, HostAuthError, HostSide, Names, system_random};
 use netstack::fabric::Fabric;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,19 +23,32 @@ impl<F: Fabric> Host<F> {
     /// demands none is asked for its proof all the same, if there is a secret for it.
     pub(super) fn authenticate(&mut self, now: Instant, lane: usize, authentication: u16) {
         let addr = self.options.target;
-        if authentication & ConnectResult::AUTHENTICATE_FOR_CHANNEL != 0 {
+        let wants_channel = self.options.concatenate && !self.is_secured;
+        if authentication & ConnectResult::AUTHENTICATE_FOR_CHANNEL != 0 && !wants_channel {
             return self.break_down(now, HostError::ChannelWanted(addr));
         }
         let is_demanded = authentication & ConnectResult::AUTHENTICATE != 0;
         match self.options.keys.clone() {
-            None if is_demanded => self.break_down(now, HostError::SecretWanted(addr)),
-            Some(keys) if is_demanded || keys.controller.is_some() => {
+            None if is_demanded || wants_channel => {
+                self.break_down(now, HostError::SecretWanted(addr))
+            }
+            // With a key that was made of it, both have proved themselves already.
+            Some(keys)
+                if is_demanded
+                    || (keys.controller.is_some() && !self.is_secured)
+                    || wants_channel =>
+            {
                 let names = Names {
                     host: self.options.hostnqn.clone(),
                     subsystem: self.options.subnqn.clone(),
                 };
                 self.conversations = self.conversations.wrapping_add(1);
-                let (proof, step) = HostSide::start(Arc::clone(&keys), names, self.conversations);
+                let transaction = self.conversations;
+                let (proof, step) = if wants_channel {
+                    HostSide::start_for_channel(Arc::clone(&keys), names, transaction)
+                } else {
+                    HostSide::start(Arc::clone(&keys), names, transaction)
+                };
                 self.proof = Some(proof);
                 self.do_auth_step(now, lane, step);
             }
@@ -67,16 +80,31 @@ impl<F: Fabric> Host<F> {
                     self.do_auth_step(now, lane, step);
                 }
             }
-            auth::Step::Done { hash, group } => {
+            auth::Step::Done { hash, group, generated } => {
                 self.proof = None;
                 let (hash, group) = (hash.as_str(), group.as_str());
                 tracing::debug!(queue = lane, hash, group, "host: authenticated");
-                self.on_trusted(now, lane);
+                match generated {
+                    Some(psk) => self.secure(now, psk),
+                    // Without the key that was asked for, nothing goes on.
+                    None if self.options.concatenate && !self.is_secured => {
+                        let reason = FailureReason::ConcatenationMismatch;
+                        self.distrust(now, HostAuthError::Protocol(reason));
+                    }
+                    None => self.on_trusted(now, lane),
+                }
             }
             auth::Step::Failed(why) => self.distrust(now, why),
         }
     }
 
+    /// A key was made: all is connected again, with TLS.
+    fn secure(&mut self, now: Instant, psk: auth::TlsPsk) {
+        tracing::debug!(identity = psk.identity, "host: a key for TLS was made");
+        self.fabric.set_own_psks(vec![crate::edge::shared_psk(psk)]);
+        self.is_secured = true;
+        self.start_again(now);
+    }
     /// A message reached the controller.
     pub(super) fn on_auth_sent(&mut self, now: Instant, lane: usize) {
         if let Some(proof) = &mut self.proof {

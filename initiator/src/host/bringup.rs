@@ -106,6 +106,10 @@ impl<F: Fabric> Host<F> {
     /// Starts connecting, admin queue first.
     pub(super) fn bring_up(&mut self, now: Instant) {
         self.recovery.attempt(now, self.options.timers.connect_timeout);
+        if self.options.concatenate && !self.is_secured {
+            // The key is made on a connection without TLS.
+            self.fabric.set_own_psks(Vec::new());
+        }
         self.lanes[0].queue.set_in_capsule(self.fabric.admin_in_capsule_bytes());
         self.connect_lane(now, 0);
     }

@@ -45,6 +45,9 @@ pub struct HostOptions {
     pub queue_depth: u16,
     /// Secrets: what this host proves, and what the controller must.
     pub keys: Option<Arc<HostKeys>>,
+    /// Have a key for TLS made when this host proves itself, and speak TLS with it from then on (secure
+    /// channel concatenation). Over NVMe/TCP, with `keys`; no other host shares the fabric.
+    pub concatenate: bool,
     /// Timers.
     pub timers: Timers,
 }
@@ -109,8 +112,8 @@ pub enum HostError {
     /// The target wants to know who this host is.
     #[error("{0} demands authentication: give this host's secret, with dhchap_secret= or -S")]
     SecretWanted(SocketAddr),
-    /// The target wants a secure channel, which this host does not make.
-    #[error("{0} demands authentication for a secure channel, which is not supported")]
+    /// The target wants a secure channel, and this host was not told to make one.
+    #[error("{0} demands authentication for a secure channel: add concat=on, or --concat")]
     ChannelWanted(SocketAddr),
     /// No TLS, though this host has a key for it.
     #[error("no TLS with {addr}: {why}")]
@@ -174,6 +177,8 @@ pub struct Host<F: Fabric> {
     proof: Option<HostSide>,
     /// Conversations so far: each has its number.
     conversations: u16,
+    /// Connections are made with a key that such a conversation made.
+    is_secured: bool,
     events: Vec<FabricEvent>,
     done: Vec<Completion>,
     aborts: Vec<recovery::Abort>,
@@ -207,6 +212,7 @@ impl<F: Fabric> Host<F> {
             scratch,
             proof: None,
             conversations: 0,
+            is_secured: false,
             events: Vec::with_capacity(256),
             done: Vec::with_capacity(1024),
             aborts: Vec::new(),

@@ -165,6 +165,7 @@ impl<F: Fabric> Host<F> {
         );
         tracing::info!(target = %self.options.target, %error, "host: connection down");
         self.error = Some(error);
+        self.is_secured = false;
         self.close_lanes(now);
         self.ana.forget();
         self.keep_commands();
@@ -181,6 +182,15 @@ impl<F: Fabric> Host<F> {
             self.phase = Phase::Dead;
             self.fail_everything();
         }
+    }
+
+    /// Takes the connection down to make it anew at once: nothing failed.
+    pub(super) fn start_again(&mut self, now: Instant) {
+        self.close_lanes(now);
+        self.keep_commands();
+        self.recovery.attempt_until = None;
+        self.recovery.retry_at = Some(now);
+        self.phase = Phase::Closing;
     }
 
     fn close_lanes(&mut self, now: Instant) {

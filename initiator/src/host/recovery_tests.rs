@@ -21,6 +21,7 @@ fn host(now: Instant) -> Host<Loopback> {
         io_queues: 1,
         queue_depth: 4,
         keys: None,
+        concatenate: false,
         timers: Timers::default(),
     };
     Host::new(end, options, now).unwrap()

@@ -307,6 +307,9 @@ pub trait Fabric {
     /// Controller: hosts that name `identity` have this key from now on, or none. Connections that
     /// were made stay.
     fn set_psk(&mut self, _identity: &str, _psk: Option<Psk>) {}
+    /// Host: connections that are made from now on speak TLS with one of `psks`, the best first; with
+    /// none, they speak no TLS.
+    fn set_own_psks(&mut self, _psks: Vec<Psk>) {}
     /// Controller: name of the key that the host of a connection has proved to have. `None`: it does
     /// not speak TLS.
     fn identity_of(&self, _qp: QpHandle) -> Option<&str> {

@@ -245,6 +245,9 @@ impl Fabric for TcpFabric {
     fn set_psk(&mut self, identity: &str, psk: Option<Psk>) {
         self.shared.keys.set(identity, psk);
     }
+    fn set_own_psks(&mut self, psks: Vec<Psk>) {
+        self.set_host_psks(psks);
+    }
     fn identity_of(&self, qp: QpHandle) -> Option<&str> {
         self.connections.get(&qp.0)?.layer.identity()
     }

@@ -83,7 +83,11 @@ impl<F: Fabric> Reactor<F> {
         let keyring: &Keyring = subsystem.keyring();
         let Some(credentials) = keyring.get(host_nqn) else { return 0 };
         let names = Names { host: host_nqn.to_owned(), subsystem: subsystem.nqn().to_owned() };
-        let side = ControllerSide::new(now, Arc::clone(credentials), names);
+        if self.came_with_generated(index) {
+            return 0;
+        }
+        let side = ControllerSide::new(now, Arc::clone(credentials), names)
+            .with_concatenation(self.may_make_key(index));
         let deadline = side.deadline();
         let queue = &mut self.queues[index];
         queue.proof = Some(Box::new(Proof { side, computing: None }));
@@ -109,7 +113,7 @@ impl<F: Fabric> Reactor<F> {
         } else if sqe.fabrics_type() == Some(FabricsType::AuthenticationSend) {
             self.take_message(now, index, slot, sqe, data);
         } else {
-            self.give_message(index, slot, sqe, command.length);
+            self.give_message(now, index, slot, sqe, command.length);
         }
     }
 
@@ -123,7 +127,7 @@ impl<F: Fabric> Reactor<F> {
         let deadline = proof.side.deadline();
         self.note_deadline(deadline);
         match sent {
-            Sent::Taken => self.answer_auth(index, slot, sqe),
+            Sent::Taken => self.answer_auth(now, index, slot, sqe),
             Sent::Busy => {
                 let early = Fault::at(Status::COMMAND_SEQUENCE, field::NONE);
                 self.fail(index, slot, sqe, early);
@@ -131,7 +135,7 @@ impl<F: Fabric> Reactor<F> {
             Sent::Ended(reason) => {
                 self.note_unproved(index, reason.as_str());
                 self.queues[index].close_after(slot);
-                self.answer_auth(index, slot, sqe);
+                self.answer_auth(now, index, slot, sqe);
             }
             Sent::Compute(job) => {
                 let tag = u64::from(self.next_job) << 32 | u64::from(index);
@@ -147,7 +151,7 @@ impl<F: Fabric> Reactor<F> {
         }
     }
 
-    fn give_message(&mut self, index: u32, slot: u16, sqe: &Sqe, room: u32) {
+    fn give_message(&mut self, now: Instant, index: u32, slot: u16, sqe: &Sqe, room: u32) {
         let mut reply = std::mem::take(&mut self.reply);
         reply.clear();
         let proof = self.queues[index].proof.as_mut();
@@ -165,24 +169,28 @@ impl<F: Fabric> Reactor<F> {
             }
         }
         self.reply = reply;
-        self.note_proof(index);
+        self.note_proof(now, index);
     }
 
-    fn answer_auth(&mut self, index: u32, slot: u16, sqe: &Sqe) {
+    fn answer_auth(&mut self, now: Instant, index: u32, slot: u16, sqe: &Sqe) {
         self.answer(index, slot, sqe, Ok(0));
-        self.note_proof(index);
+        self.note_proof(now, index);
     }
 
     /// The conversation of connection `index` moved on.
-    fn note_proof(&mut self, index: u32) {
+    fn note_proof(&mut self, now: Instant, index: u32) {
         let queue = &mut self.queues[index];
-        let Some(proof) = &queue.proof else { return };
+        let Some(proof) = &mut queue.proof else { return };
+        let generated = proof.side.take_generated();
         if queue.is_locked && proof.side.is_authenticated() {
             queue.is_locked = false;
             self.counters.authenticated += 1;
             let (host, subsystem) = self.parties(index);
             let qid = self.queues[index].qid;
             tracing::info!(host, subsystem, qid, "host authenticated");
+        }
+        if let Some(psk) = generated {
+            self.keep_generated(now, psk);
         }
     }
     /// Connection `index` ends because its host did not prove who it is.
@@ -219,7 +227,7 @@ impl<F: Fabric> Reactor<F> {
         };
         proof.side.handle_agreed(outcome);
         if queue.state == QueueState::Open {
-            self.answer_auth(index, computing.slot, &computing.sqe);
+            self.answer_auth(now, index, computing.slot, &computing.sqe);
         } else {
             queue.abandon(computing.slot, &mut self.actions);
         }

@@ -132,7 +132,7 @@ fn names(key: &TlsKey, host: &str, nqn: &str) -> Vec<TlsPsk> {
     [key.psks(host, DISCOVERY_NQN), key.psks(host, nqn)].concat()
 }
 
-fn shared(psk: TlsPsk) -> Psk {
+pub(super) fn shared(psk: TlsPsk) -> Psk {
     let hash = if psk.hash == HashId::Sha384 { PskHash::Sha384 } else { PskHash::Sha256 };
     Psk { identity: psk.identity, secret: Arc::new(psk.secret), hash }
 }

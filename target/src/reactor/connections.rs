@@ -139,7 +139,7 @@ impl<F: Fabric> Reactor<F> {
             FabricEvent::Done { qp, token, status } => {
                 self.handle_work_done(now, qp, token, status)
             }
-            FabricEvent::Disconnected { qp, .. } => self.handle_disconnected(qp),
+            FabricEvent::Disconnected { qp, .. } => self.handle_disconnected(now, qp),
             FabricEvent::Established { qp, read_depth, .. } => {
                 let reads = read_depth.min(self.fabric.limits().read_depth_max);
                 if let Some(queue) = self.by_qp.get(&qp).and_then(|at| self.queues.get_mut(*at)) {
@@ -151,7 +151,7 @@ impl<F: Fabric> Reactor<F> {
         }
     }
 
-    fn handle_disconnected(&mut self, qp: QpHandle) {
+    fn handle_disconnected(&mut self, now: Instant, qp: QpHandle) {
         let Some(index) = self.by_qp.remove(&qp) else { return };
         self.counters.disconnected += 1;
         let queue = &mut self.queues[index];
@@ -159,6 +159,7 @@ impl<F: Fabric> Reactor<F> {
         self.blocked.retain(|blocked| *blocked != index);
         let attachment = queue.attachment;
         self.cancel_waiting(index);
+        self.forget_generated(now);
         if let Some(at) = attachment {
             let controller = &mut self.controllers[at.controller];
             if controller.admin_queue() == Some(index) {

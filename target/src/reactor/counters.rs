@@ -49,6 +49,8 @@ pub struct Counters {
     pub authentication_failures: u64,
     /// Connects refused: without TLS from hosts that have a key, or as another than the key is for.
     pub tls_refused: u64,
+    /// Keys for TLS that authentication made.
+    pub tls_generated: u64,
 }
 
 impl Counters {
@@ -75,6 +77,7 @@ impl Counters {
         report("target.authenticated", self.authenticated);
         report("target.authentication_failures", self.authentication_failures);
         report("target.tls_refused", self.tls_refused);
+        report("target.tls_generated", self.tls_generated);
     }
 }
 

@@ -18,6 +18,7 @@ mod discovery;
 mod disks;
 mod exports;
 mod fused;
+mod generated;
 mod handle_hasher;
 mod host_limits;
 mod limit;
@@ -45,6 +46,7 @@ use crate::subsystem::{DiskIndex, Port, Subsystem};
 use auth::{Helper, SystemHelper};
 pub(crate) use channel::Channels;
 use disks::Disk;
+use generated::Generated;
 use handle_hasher::HandleHasher;
 use host_limits::HostLimits;
 use netstack::fabric::{Fabric, FabricEvent, QpHandle};
@@ -88,6 +90,8 @@ pub struct Reactor<F: Fabric> {
     /// Randomness and powers for authentication.
     helper: Box<dyn Helper>,
     channels: Channels,
+    /// Keys for TLS that conversations made.
+    generated: Vec<Generated>,
     /// Jobs that it has, and the number of the next.
     jobs_outstanding: u32,
     next_job: u32,
@@ -142,6 +146,7 @@ impl<F: Fabric> Reactor<F> {
             reservation_store: Box::new(NoStore),
             helper: Box::new(SystemHelper::default()),
             channels: Channels::default(),
+            generated: Vec::new(),
             jobs_outstanding: 0,
             next_job: 0,
             blocked: Vec::new(),
@@ -239,10 +244,12 @@ impl<F: Fabric> Reactor<F> {
             self.end_controller(index);
         }
         self.end_unused_connections(now);
+        self.forget_generated(now);
         let alive = self.controllers.iter().filter(|(_, controller)| !controller.is_dying);
         let alive = alive.filter_map(|(_, controller)| controller.deadline());
         let unused = self.queues.iter().filter_map(|(_, queue)| queue.unused_until());
-        self.keep_alive_check = alive.chain(unused).min();
+        let generated = self.generated_until(now);
+        self.keep_alive_check = alive.chain(unused).chain(generated).min();
     }
     fn end_unused_connections(&mut self, now: Instant) {
         let late = |queue: &Queue| queue.unused_until().is_some_and(|until| until <= now);

@@ -2,7 +2,7 @@
 
 use super::host::Host;
 use super::{NQN, World};
-use crate::{Credentials, DhGroup, HostList, Secret};
+use crate::{Credentials, DhGroup, HostList, Port, Secret, Security, TransportKind};
 use auth::{HostAuthError, HostKeys, HostSide, InlineHelper, Names, Step};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,15 @@ fn prove(
     keys: HostKeys,
 ) -> Result<DhGroup, HostAuthError> {
     let names = Names { host: host.nqn().as_str().into(), subsystem: NQN.into() };
-    let (mut side, mut step) = HostSide::start(Arc::new(keys), names, 77);
+    talk(host, world, at, HostSide::start(Arc::new(keys), names, 77))
+}
+/// The same of a conversation that was begun.
+fn talk(
+    host: &mut Host,
+    world: &mut World,
+    at: usize,
+    (mut side, mut step): (HostSide, Step),
+) -> Result<DhGroup, HostAuthError> {
     loop {
         step = match step {
             Step::Send(octets) => {
@@ -233,4 +241,49 @@ fn credentials_change_live() {
     world.reactor.set_hosts(NQN, HostList::only([])).unwrap();
     host.run(&mut world);
     assert!(host.queues[at].disconnected);
+}
+
+/// Goal: a key that a conversation makes is known to the fabric, lets the host in without another proof,
+/// and is forgotten once nobody uses it: after a while, or with the last connection. Where no TLS is
+/// spoken, none is made.
+#[test]
+fn generated_keys_come_and_go() {
+    let mut credentials = Credentials::new(secret(RIGHT));
+    credentials.group = Some(DhGroup::Ffdhe2048);
+    let (mut world, mut host) = world(&credentials);
+    let address = ([127, 0, 0, 1], 4421).into();
+    let port = Port { id: 2, transport: TransportKind::Tcp, address };
+    world.reactor.listen(port.clone());
+    host.to = address;
+    let names = Names { host: host.nqn().as_str().into(), subsystem: NQN.into() };
+    let begin = || HostSide::start_for_channel(Arc::new(keys(RIGHT, None)), names.clone(), 7);
+    let (at, _) = open(&mut host, &mut world, 0);
+    let refused = HostAuthError::Refused(FailureReason::ConcatenationMismatch);
+    assert_eq!(talk(&mut host, &mut world, at, begin()), Err(refused), "no TLS is spoken there");
+    world.reactor.secure_port(&port, Security::Optional).unwrap();
+    let made = |world: &mut World| world.reactor.fabric_mut().psks.clone();
+    for is_used in [false, true] {
+        let (at, is_demanded) = open(&mut host, &mut world, 0);
+        assert!(is_demanded);
+        talk(&mut host, &mut world, at, begin()).unwrap();
+        let identity = made(&mut world).pop_last().expect("a key was made");
+        if is_used {
+            world.reactor.fabric_mut().comes_with = Some(identity);
+            let (admin, is_demanded) = open(&mut host, &mut world, 0);
+            assert!(!is_demanded, "it was proved already");
+            world.advance(Duration::from_secs(31));
+            assert_eq!(made(&mut world).len(), 1, "a connection uses it");
+            let (now, qp) = (world.now, host.queues[admin].qp);
+            netstack::fabric::Fabric::disconnect(&mut host.fabric, now, qp);
+            host.run(&mut world);
+        } else {
+            world.advance(Duration::from_secs(29));
+            assert_eq!(made(&mut world).len(), 1);
+            let timeout = world.reactor.turn(world.now).next_timeout.unwrap();
+            assert!(timeout <= world.now + Duration::from_secs(1), "it wakes up for it");
+            world.advance(Duration::from_secs(2));
+        }
+        assert_eq!(made(&mut world).len(), 0, "used: {is_used}");
+    }
+    assert_eq!(world.reactor.counters().tls_generated, 2);
 }

@@ -68,7 +68,7 @@ impl World {
         let address: SocketAddr = "127.0.0.1:4420".parse().unwrap();
         let hub = Loopback::new(address);
         let watch: Rc<Watch> = Rc::default();
-        let fabric = Watched { fabric: hub.join(address), watch: Rc::clone(&watch) };
+        let fabric = Watched::new(hub.join(address), Rc::clone(&watch));
         let mut reactor = Reactor::new(fabric, config);
         reactor.listen(Port { id: 1, transport: TransportKind::Rdma, address });
         reactor.add_subsystem(NQN).unwrap();

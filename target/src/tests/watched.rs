@@ -4,9 +4,11 @@ use crate::queue::{WorkKind, parse_token};
 use memory::{Access, Mr, Region, RegistryFull};
 use netstack::fabric::loopback::Loopback;
 use netstack::fabric::{
-    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, QpHandle, Work, WorkOp,
+    ConnectParams, Fabric, FabricEvent, FabricLimits, Full, Psk, QpHandle, Security, Work, WorkOp,
 };
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -30,6 +32,18 @@ impl Watch {
 pub(super) struct Watched {
     pub(super) fabric: Loopback,
     pub(super) watch: Rc<Watch>,
+    /// What is known of TLS, which is not spoken: names of keys, with which hosts come now, and with which
+    /// connections were made.
+    pub(super) psks: BTreeSet<String>,
+    pub(super) comes_with: Option<String>,
+    pub(super) came_with: BTreeMap<u32, String>,
+}
+
+impl Watched {
+    pub(super) fn new(fabric: Loopback, watch: Rc<Watch>) -> Watched {
+        let (psks, came_with) = (BTreeSet::new(), BTreeMap::new());
+        Watched { fabric, watch, psks, comes_with: None, came_with }
+    }
 }
 
 impl Fabric for Watched {
@@ -49,6 +63,9 @@ impl Fabric for Watched {
         self.fabric.connect(now, to, params)
     }
     fn accept(&mut self, now: Instant, qp: QpHandle, params: ConnectParams) {
+        if let Some(identity) = &self.comes_with {
+            self.came_with.insert(qp.0, identity.clone());
+        }
         self.fabric.accept(now, qp, params);
     }
     fn reject(&mut self, now: Instant, qp: QpHandle, private: &[u8]) {
@@ -71,6 +88,11 @@ impl Fabric for Watched {
         }
         let first = out.len();
         self.fabric.poll(now, out);
+        for event in &out[first..] {
+            if let FabricEvent::Disconnected { qp, .. } = event {
+                self.came_with.remove(&qp.0);
+            }
+        }
         let kind = |event: &FabricEvent| {
             let FabricEvent::Done { token, .. } = event else { return None };
             Some(parse_token(*token).0)
@@ -83,6 +105,19 @@ impl Fabric for Watched {
             let late = out.extract_if(first.., |event| kind(event) == Some(WorkKind::Send));
             self.watch.late.borrow_mut().extend(late);
         }
+    }
+    fn secure_listener(&mut self, trtype: &str, _: SocketAddr, it: Security) -> io::Result<()> {
+        let is_had = trtype == "tcp" || it == Security::None;
+        if is_had { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+    }
+    fn set_psk(&mut self, identity: &str, psk: Option<Psk>) {
+        match psk {
+            Some(_) => drop(self.psks.insert(identity.to_owned())),
+            None => drop(self.psks.remove(identity)),
+        }
+    }
+    fn identity_of(&self, qp: QpHandle) -> Option<&str> {
+        self.came_with.get(&qp.0).map(String::as_str)
     }
     fn flush(&mut self, now: Instant) {
         self.fabric.flush(now);

@@ -31,10 +31,15 @@ const PROTOCOLS_MAX: usize = 16;
 pub struct Negotiate {
     /// Transaction, chosen by the host.
     pub transaction: u16,
-    /// Secure channel concatenation: 0 = none.
+    /// Secure channel concatenation (SC_C): 0 = none; see [`Negotiate::NEW_TLS_PSK`].
     pub concatenation: u8,
     /// Its first offer of DH-HMAC-CHAP, if there is one.
     pub offer: Option<Offer>,
+}
+
+impl Negotiate {
+    /// SC_C: of the conversation a key is made, with which TLS is spoken afterwards.
+    pub const NEW_TLS_PSK: u8 = 2;
 }
 
 /// Challenge: the controller's choice, and what the host is to answer.
