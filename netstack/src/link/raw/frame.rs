@@ -161,7 +161,8 @@ impl Incoming {
         }
         let segment = match headers[1] {
             NOT_A_RUN => bytes,
-            UDP_RUN => usize::from(u16::from_ne_bytes([headers[4], headers[5]])),
+            UDP_RUN => Some(usize::from(u16::from_ne_bytes([headers[4], headers[5]])))
+                .filter(|&segment| segment > 0)?,
             _ => return None,
         };
         let (from, to) = addresses;
