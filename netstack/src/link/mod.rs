@@ -14,6 +14,7 @@ mod loopback;
 mod pcap;
 mod ring;
 mod run;
+mod shared_port;
 mod shm;
 pub(crate) mod sys;
 mod trailer;
@@ -26,6 +27,7 @@ pub use host::HostLink;
 pub use loopback::LoopbackLink;
 pub use pcap::PcapLink;
 pub use ring::{Received, RxRing};
+pub use shared_port::SharedPort;
 pub use shm::ShmLink;
 pub use udp::{UdpCounters, UdpLink};
 

@@ -103,7 +103,11 @@ impl UdpLink {
             same_host: local.ip().is_loopback(),
             verifies_icrc: false,
         };
-        Ok(UdpLink {
+        Ok(UdpLink::on(socket, caps))
+    }
+
+    fn on(socket: Socket, caps: LinkCaps) -> UdpLink {
+        UdpLink {
             socket,
             caps,
             segments_max: super::run::SEGMENTS_MAX,
@@ -111,7 +115,19 @@ impl UdpLink {
             receive: ReceiveArrays::new(SLOTS_MAX),
             sizes: Vec::with_capacity(BURST_MAX),
             counters: UdpCounters::default(),
-        })
+        }
+    }
+
+    /// The socket, and what can be done on it, for [`UdpLink::of`] in another thread.
+    ///
+    /// Errors: no descriptor is left.
+    pub(super) fn share(&self) -> io::Result<(Socket, LinkCaps)> {
+        Ok((self.socket.try_clone()?, self.caps))
+    }
+
+    /// Another link on the same socket. Errors: no descriptor is left.
+    pub(super) fn of((socket, caps): &(Socket, LinkCaps)) -> io::Result<UdpLink> {
+        Ok(UdpLink::on(socket.try_clone()?, *caps))
     }
 
     /// A link at RoCEv2's port on the first free of 127.0.0.2, 127.0.0.3, …: a client's own

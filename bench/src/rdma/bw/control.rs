@@ -12,6 +12,8 @@ const SLOT: usize = 128;
 const SLOT_BYTES: u32 = 128;
 const RECEIVES: usize = 4;
 const SENDS: usize = 16;
+/// Twice that: completions that wait take places, too.
+const SEND_DEPTH: u32 = 32;
 /// In the ids of SENDs.
 const SENT: u64 = 1 << 32;
 
@@ -35,12 +37,7 @@ pub(super) struct Control {
 impl Control {
     /// What `connect` and `accept` ask for.
     pub(super) fn params() -> ConnectParams {
-        ConnectParams {
-            private: vec![],
-            send_depth: 2 * SENDS as u32,
-            recv_depth: 8,
-            read_depth: 1,
-        }
+        ConnectParams { private: vec![], send_depth: SEND_DEPTH, recv_depth: 8, read_depth: 1 }
     }
 
     /// On a connection to be: receives are posted.
