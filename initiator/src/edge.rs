@@ -2,7 +2,7 @@
 
 use crate::any::AnyFabric;
 use crate::contract::Timers;
-use crate::host::HostOptions;
+use crate::host::{HostError, HostOptions};
 use crate::identity;
 use crate::session::{Session, SessionError};
 use crate::shared;
@@ -11,6 +11,7 @@ use crate::udp;
 use crate::wait::{PollMode, Waiter};
 use auth::{HashId, TlsPsk};
 use netstack::fabric::{Psk, PskHash};
+use netstack::link::{Link, ROCE_PORT};
 use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -66,12 +67,33 @@ pub fn connect(spec: &TargetSpec, settings: &Settings) -> Result<AnySession, Ses
         timers: settings.timers,
     };
     let waiter = Waiter::new(settings.poll);
+    let own = match &fabric {
+        AnyFabric::Rdma(nic) => Some(nic.link().caps().local).filter(|own| own.port() != ROCE_PORT),
+        AnyFabric::Tcp(_) | AnyFabric::Shared(_) => None,
+    };
     if spec.paths.is_empty() {
-        return Session::connect(fabric, options, waiter);
+        return Session::connect(fabric, options, waiter).map_err(|why| with_port(why, own));
     }
     let shares = shared::split(fabric, spec.paths.len() + 1).into_iter();
     let shares = shares.map(|share| AnyFabric::Shared(Box::new(share))).collect();
     Session::connect_paths(shares, options, &spec.paths, waiter)
+}
+
+/// Targets of others answer to port 4791 alone: who comes from another one is told.
+fn with_port(why: SessionError, own: Option<SocketAddr>) -> SessionError {
+    match (why, own) {
+        (SessionError::Host(HostError::NoAnswer(target)), Some(own)) if !own.ip().is_loopback() => {
+            let why = format!(
+                "no answer from {target} to {own}: is it running? A target that is not FlexBlk answers \
+                 to UDP port {ROCE_PORT}, which another process (or rdma_rxe) has at {}: give each \
+                 process an address of its own (hostaddr=, host_traddr), or let its jobs be threads \
+                 of one",
+                own.ip()
+            );
+            SessionError::Io(io::Error::new(io::ErrorKind::TimedOut, why))
+        }
+        (why, _) => why,
+    }
 }
 
 /// What this host speaks TLS with: nothing where it has no key.

@@ -3,7 +3,9 @@
 use crate::spec::{LinkChoice, TargetSpec, WireMode};
 use dpa::nic::Nic;
 use netstack::endpoint::{EndpointConfig, Mode};
-use netstack::link::{DialLink, Link, PcapLink, ROCE_PORT, RawLink, UdpLink, Ways, is_local};
+use netstack::link::{
+    DialLink, Link, PcapLink, ROCE_PORT, RawLink, SharedPort, UdpLink, Ways, is_local,
+};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter};
@@ -34,18 +36,25 @@ pub fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
 /// UDP, or a link that finds shared memory when the target is of this machine.
 fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
     if spec.link == LinkChoice::Raw {
-        return tapped(bind(spec, RawLink::bind)?, pcap);
+        return recorded(bind(spec, RawLink::bind)?, pcap);
     }
-    let udp = bind(spec, UdpLink::bind)?;
     let (traddr, wants_shm) = (spec.traddr, spec.link == LinkChoice::Shm);
-    if pcap.is_some() {
-        if wants_shm {
-            return Err(invalid("packets in shared memory are not recorded: link=udp"));
-        }
-        return tapped(udp, pcap);
+    if pcap.is_some() && wants_shm {
+        return Err(invalid("packets in shared memory are not recorded: link=udp"));
     }
     // A machine that does not tell its addresses has none of its own here.
-    if spec.link == LinkChoice::Udp || !is_local(traddr).unwrap_or(false) {
+    let is_local = is_local(traddr).unwrap_or(false);
+    if !is_local
+        && !wants_shm
+        && let Some(shared) = shared_port(spec)?
+    {
+        return recorded(shared, pcap);
+    }
+    let udp = bind(spec, UdpLink::bind)?;
+    if pcap.is_some() {
+        return recorded(udp, pcap);
+    }
+    if spec.link == LinkChoice::Udp || !is_local {
         if wants_shm {
             let why = format!("link=shm: {traddr} is not an address of this machine: link=udp");
             return Err(invalid(&why));
@@ -63,10 +72,29 @@ fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
     Ok(Box::new(dialled))
 }
 
-/// A link, with what passes recorded if that is wanted.
-fn tapped<L: Link + Send + 'static>(link: L, pcap: Option<&Path>) -> io::Result<AnyLink> {
+/// `link`, with a tap if one is wanted.
+fn recorded(link: impl Link + Send + 'static, pcap: Option<&Path>) -> io::Result<AnyLink> {
     let Some(path) = pcap else { return Ok(Box::new(link)) };
     Ok(Box::new(PcapLink::new(link, BufWriter::new(File::create(path)?))?))
+}
+
+/// Port 4791 towards another machine, where targets of others answer, however many threads of this
+/// process have connections. `None`: another process has it; FlexBlk targets answer to any port.
+fn shared_port(spec: &TargetSpec) -> io::Result<Option<SharedPort>> {
+    let source = spec.hostaddr.map_or_else(|| source_address(spec.traddr), Ok)?;
+    match SharedPort::join(SocketAddr::new(source, ROCE_PORT)) {
+        Ok(shared) => Ok(Some(shared)),
+        Err(_) if spec.mode == WireMode::Native => Ok(None),
+        Err(error) => Err(unusable(source, ROCE_PORT, &error)),
+    }
+}
+
+fn unusable(addr: IpAddr, port: u16, error: &io::Error) -> io::Error {
+    let what = format!(
+        "cannot use {addr} port {port}: {error}; is it an address of this host, and has no other \
+         process (or rdma_rxe) this port?"
+    );
+    io::Error::new(error.kind(), what)
 }
 
 fn invalid(why: &str) -> io::Error {
@@ -85,13 +113,7 @@ fn bind<L>(spec: &TargetSpec, open: impl Fn(SocketAddr) -> io::Result<L>) -> io:
     }
     let port = if spec.mode == WireMode::Roce { ROCE_PORT } else { 0 };
     if let Some(addr) = spec.hostaddr {
-        return open(SocketAddr::new(addr, port)).map_err(|error| {
-            let what = format!(
-                "cannot use {addr} port {port}: {error}; is it an address of this \
-                 host, and has no other process (or rdma_rxe) this port?"
-            );
-            io::Error::new(error.kind(), what)
-        });
+        return open(SocketAddr::new(addr, port)).map_err(|error| unusable(addr, port, &error));
     }
     let source = source_address(spec.traddr)?;
     if port == 0 || !spec.traddr.is_loopback() || spec.traddr.is_ipv6() {

@@ -44,6 +44,15 @@ timeout 60 "$FLEXBLK" read "$spec" --count 2MiB | cmp - "$SCRATCH/image" || fail
 fio --name=v --ioengine="external:$FLEXBLK_FIO" --thread=1 --traddr=10.90.0.11 --trsvcid=$port --subnqn=$nqn --nsid=1 --hostaddr=$host_addr \
     --link=udp --rw=randrw --bsrange=4k-128k --iodepth=16 --size=48M --verify=crc32c --verify_fatal=1 --do_verify=1 --verify_state_save=0 --minimal \
     > "$SCRATCH/fio.log" 2>&1 || fail "fio: $(cat "$SCRATCH/fio.log")"
+# Two jobs of one process share port 4791, which is the only one that Linux answers to; another process is told.
+timeout 60 "$FLEXBLK" bench "$spec" --rw randrw --bs 8k --iodepth 4 --jobs 2 --time 5 --ramp 0 --verify -o json > "$SCRATCH/two-jobs.json" &
+jobs=$!
+helper_pids+=($jobs)
+sleep 1
+if timeout 30 "$FLEXBLK" read "$spec" --count 4k > /dev/null 2> "$SCRATCH/told"; then fail "two processes on one port"; fi
+grep -q 'answers to UDP port 4791, which another process' "$SCRATCH/told" || fail "no clear error: $(cat "$SCRATCH/told")"
+wait $jobs || fail "two jobs: $(cat "$SCRATCH/two-jobs.json")"
+grep -q '"errors": 0' "$SCRATCH/two-jobs.json" || fail "two jobs: $(cat "$SCRATCH/two-jobs.json")"
 { printf DONE && head -c 4092 /dev/zero; } | timeout 30 "$FLEXBLK" write "$spec"
 wait $guest || fail "the guest"
 dissected

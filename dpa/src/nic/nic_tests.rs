@@ -278,3 +278,5 @@ fn senseless_work_is_answered() {
 
 #[path = "held_tests.rs"]
 mod held;
+#[path = "shared_port_tests.rs"]
+mod shared_port;

@@ -16,6 +16,7 @@ mod pcap;
 mod raw;
 mod ring;
 mod run;
+mod shared_port;
 mod shm;
 pub(crate) mod sys;
 mod trailer;
@@ -30,6 +31,7 @@ pub use message::UdpCounters;
 pub use pcap::PcapLink;
 pub use raw::RawLink;
 pub use ring::{Received, RxRing};
+pub use shared_port::SharedPort;
 pub use shm::ShmLink;
 pub use udp::UdpLink;
 

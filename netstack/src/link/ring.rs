@@ -186,6 +186,28 @@ impl RxRing {
         let (slot, offset, len) = (self.used - 1, offset as u32, len as u32);
         self.packets.push(Received { slot, offset, len, from, ecn: 0, head: None });
     }
+    /// Copies a packet of another ring in. Panics when it has no room ([`RxRing::has_room`]).
+    #[expect(clippy::cast_possible_truncation, reason = "within a slot")]
+    pub(crate) fn copy_in(&mut self, octets: &[u8], from: SocketAddr, ecn: u8) {
+        let offset = self.take(octets.len());
+        let start = (self.used as usize - 1) * self.slot_bytes + offset;
+        self.memory[start..start + octets.len()].copy_from_slice(octets);
+        let (slot, offset, len) = (self.used - 1, offset as u32, octets.len() as u32);
+        self.packets.push(Received { slot, offset, len, from, ecn, head: None });
+    }
+    /// Keeps of the packets from `first` on those that `is_kept` says. Slots stay used.
+    pub(crate) fn retain_from(
+        &mut self,
+        first: usize,
+        mut is_kept: impl FnMut(&[u8], &Received) -> bool,
+    ) {
+        let later = self.packets.split_off(first);
+        for packet in later {
+            if is_kept(self.octets(&packet), &packet) {
+                self.packets.push(packet);
+            }
+        }
+    }
     /// Notes a packet where it lies, after a copy of its first `head_len` octets (at most
     /// [`HeaderBuf::CAPACITY`]). It must stay there until the ring is recycled. Panics when it has no
     /// room or is not inside `lender`.

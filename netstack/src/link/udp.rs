@@ -66,7 +66,11 @@ impl UdpLink {
             same_host: local.ip().is_loopback(),
             verifies_icrc: false,
         };
-        Ok(UdpLink {
+        Ok(UdpLink::on(socket, caps))
+    }
+
+    fn on(socket: Socket, caps: LinkCaps) -> UdpLink {
+        UdpLink {
             socket,
             caps,
             segments_max: super::run::SEGMENTS_MAX,
@@ -74,7 +78,19 @@ impl UdpLink {
             receive: ReceiveArrays::new(SLOTS_MAX),
             sizes: Vec::with_capacity(BURST_MAX),
             counters: UdpCounters::default(),
-        })
+        }
+    }
+
+    /// The socket, and what can be done on it, for [`UdpLink::of`] in another thread.
+    ///
+    /// Errors: no descriptor is left.
+    pub(super) fn share(&self) -> io::Result<(Socket, LinkCaps)> {
+        Ok((self.socket.try_clone()?, self.caps))
+    }
+
+    /// Another link on the same socket. Errors: no descriptor is left.
+    pub(super) fn of((socket, caps): &(Socket, LinkCaps)) -> io::Result<UdpLink> {
+        Ok(UdpLink::on(socket.try_clone()?, *caps))
     }
 
     /// A link that only sends: what comes to it is dropped before it is queued, and nothing is told

@@ -12,7 +12,7 @@ const SLOT: usize = 128;
 const SLOT_BYTES: u32 = 128;
 const RECEIVES: usize = 4;
 const SENDS: usize = 16;
-/// The same twice, as work requests are counted.
+/// Twice that: completions that wait take places, too.
 const SEND_DEPTH: u32 = 32;
 /// In the ids of SENDs.
 const SENT: u64 = 1 << 32;

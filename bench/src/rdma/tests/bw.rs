@@ -84,7 +84,7 @@ fn a_test_ends_with_its_time() {
         let (_, client) = run(server(verb, 64), client(verb, 64, goal), Wire::good(Mode::Native));
         assert_eq!(client.outcome, Some(Ok(())), "{verb:?}");
         let report = client.tool.report().unwrap();
-        let seconds = report.iterations as f64 / (report.msg_rate_mpps * 1e6);
+        let seconds = super::super::float(report.iterations) / (report.msg_rate_mpps * 1e6);
         assert!((0.02..0.03).contains(&seconds), "{verb:?}: {seconds} s");
     }
 }

@@ -44,8 +44,8 @@ impl Tool for Liar {
         let params =
             ConnectParams { private: vec![9; 30], send_depth: 64, recv_depth: 16, read_depth: 4 };
         let qp = verbs.connect(now, to(self.port), params);
-        for wr_id in 0..16 {
-            let sges = list(self.memory.as_ref().unwrap().sge(wr_id as usize * 128, 128));
+        for (wr_id, at) in (0..16).zip((0..).step_by(128)) {
+            let sges = list(self.memory.as_ref().unwrap().sge(at, 128));
             verbs.post_recv(qp, RecvWr { wr_id, sges }).unwrap();
         }
         self.qp = Some(qp);
