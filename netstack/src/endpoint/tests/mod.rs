@@ -3,6 +3,7 @@
 mod connections;
 mod cost;
 mod hostile;
+mod loss_matrix;
 mod losses;
 mod many;
 mod stock;
