@@ -202,7 +202,7 @@ impl Endpoint {
         let config = QpConfig { qpn: qp.qpn, attr, caps: qp.caps, trailer, cc };
         qp.machine = Some(match terms.native_crc {
             Some(_) => QpMachine::native(config, qp.srq.is_none()),
-            None => QpMachine::roce(config, qp.srq.is_none()),
+            None => QpMachine::roce(config, qp.srq.is_none(), terms.is_flexblk),
         });
         qp.has_native_crc = terms.native_crc == Some(true);
         qp.source = match terms.is_flexblk {

@@ -204,7 +204,7 @@ impl Endpoint {
         let cc = self.config.cc.make(attr.path_mtu_bytes);
         let Some(qp) = self.qps.get_mut(key) else { return };
         let config = QpConfig { qpn: qp.qpn, attr, caps: qp.caps, trailer: Trailer::Icrc, cc };
-        qp.machine = Some(QpMachine::roce(config, qp.srq.is_none()));
+        qp.machine = Some(QpMachine::roce(config, qp.srq.is_none(), false));
         qp.source = Source::Host(attr.dest.ip());
         (qp.attr, qp.state, qp.may_transmit) = (Some(attr), QpState::Rts, true);
     }

@@ -27,8 +27,8 @@ macro_rules! either {
 
 impl QpMachine {
     /// A RoCEv2 queue pair; `owns_receives` is false when it takes from a shared receive queue.
-    pub(crate) fn roce(config: QpConfig, owns_receives: bool) -> QpMachine {
-        let options = Options { owns_receives, ..Options::default() };
+    pub(crate) fn roce(config: QpConfig, owns_receives: bool, peer_is_flexblk: bool) -> QpMachine {
+        let options = Options { owns_receives, peer_is_flexblk, ..Options::default() };
         QpMachine::Roce(Box::new(RoceMachine::with_options(config, options)))
     }
 

@@ -2,6 +2,9 @@
 
 use crate::octets::{Be16, Be32, Be64, U8, layout};
 
+/// Where the attribute id lies in a MAD.
+const ATTRIBUTE_ID: core::ops::Range<usize> = 16..18;
+
 /// What a CM message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -40,6 +43,12 @@ impl Attribute {
             0x18 => Some(Self::SidrRep),
             _ => None,
         }
+    }
+
+    /// That of the MAD which begins with these octets, if it is one of these.
+    pub(crate) fn of_mad(octets: &[u8]) -> Option<Self> {
+        let id = octets.get(ATTRIBUTE_ID)?;
+        Self::from_id(u16::from_be_bytes(id.try_into().ok()?))
     }
 
     /// The word for logs and counters.

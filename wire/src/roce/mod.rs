@@ -9,6 +9,7 @@ mod ext;
 mod header;
 mod header_set;
 mod icrc;
+mod kind;
 pub mod native;
 mod opcode;
 mod packet;
@@ -19,6 +20,7 @@ pub use circle::{Msn, Psn};
 pub use ext::{AtomicEth, Deth, ExtHeaders, Feth, Ieth, ImmDt, Reth};
 pub use header::{Header, HeaderBuf, TrailerBuf, pad_count};
 pub use icrc::{ICRC_LEN, Icrc, IcrcIp, UdpPorts};
+pub use kind::PacketKind;
 pub use opcode::{Opcode, Operation, Position};
 pub use packet::{Packet, ParseError};
 

@@ -253,6 +253,11 @@ impl<'a> NativePacket<'a> {
     }
 }
 
+/// Of the octets behind a BTH: the flags, and what is the syndrome if it is an acknowledgement.
+pub(super) fn flags_and_syndrome(ext: &[u8]) -> Option<(NativeFlags, u8)> {
+    Some((NativeFlags::from_octet(*ext.get(FLAGS)?), *ext.get(ack::SYNDROME)?))
+}
+
 /// The CRC that ends a native datagram is that of the octets before it. `false` also for octets
 /// too short to hold a packet and its CRC.
 #[must_use]

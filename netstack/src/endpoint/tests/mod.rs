@@ -9,6 +9,7 @@ mod cost;
 mod goodput;
 mod hostile;
 mod load;
+mod loss_matrix;
 mod losses;
 mod many;
 mod pipe;

@@ -16,6 +16,10 @@ use wire::roce::Icrc;
 
 /// Octets of a host's region.
 pub(super) const REGION: usize = 1 << 20;
+/// From one host to the other.
+pub(super) const LATENCY: Duration = Duration::from_micros(10);
+/// Nobody's CRC.
+const WRONG_ICRC: [u8; 4] = *b"oops";
 /// The service in all tests.
 pub(super) const PORT: u16 = 4420;
 
@@ -26,6 +30,12 @@ pub(super) enum Fate {
     Drop,
     /// Arrives a second time, so much later.
     Duplicate(Duration),
+    /// Arrives so much later.
+    Delay(Duration),
+    /// Arrives behind the next packet of its sender.
+    Behind,
+    /// Arrives with a wrong CRC.
+    Corrupt,
 }
 
 /// A packet on its way.
@@ -37,6 +47,9 @@ pub(super) struct Datagram {
 }
 
 impl Datagram {
+    fn is_native(&self) -> bool {
+        self.octets.first().is_some_and(|opcode| *opcode >= 0xc0)
+    }
     /// CM attribute id, if it is one of its messages.
     pub(super) fn attribute(&self) -> Option<u16> {
         let is_cm = self.octets.first() == Some(&0x64);
@@ -60,6 +73,8 @@ pub(super) struct Host {
     pub(super) mr: Mr,
     /// Events and completions in the order in which they were told.
     pub(super) told: Vec<Told>,
+    /// When each was told.
+    pub(super) told_at: Vec<Instant>,
     /// Its polls do nothing any more.
     pub(super) is_dead: bool,
 }
@@ -82,9 +97,12 @@ impl Host {
         };
         let mut endpoint = Endpoint::new(config, &caps);
         let region = Region::allocate(REGION).unwrap();
-        let access = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
+        let access = Access::LOCAL_WRITE
+            | Access::REMOTE_WRITE
+            | Access::REMOTE_READ
+            | Access::REMOTE_ATOMIC;
         let mr = endpoint.memory().register(&region, access).unwrap();
-        Host { endpoint, addr, region, mr, told: Vec::new(), is_dead: false }
+        Host { endpoint, addr, region, mr, told: Vec::new(), told_at: Vec::new(), is_dead: false }
     }
     pub(super) fn sge(&self, offset: u32, length: u32) -> Sge {
         Sge { addr: self.mr.addr + u64::from(offset), length, lkey: self.mr.lkey }
@@ -174,6 +192,8 @@ pub(super) struct World {
     pub(super) tracing: bool,
     pub(super) random: Random,
     flights: BinaryHeap<Reverse<Flight>>,
+    /// Packets that wait for the next one of their sender.
+    overtaken: Vec<Datagram>,
     order: u64,
 }
 
@@ -212,15 +232,23 @@ impl World {
             tracing: true,
             random: Random::new(seed),
             flights: BinaryHeap::new(),
+            overtaken: Vec::new(),
             order: 0,
         }
     }
 
     /// Runs until nothing is left to happen, or `limit` has passed.
     pub(super) fn drive(&mut self, limit: Duration) {
+        self.drive_until(limit, |_| false);
+    }
+    /// The same, or until something is so. Time stops there.
+    pub(super) fn drive_until(&mut self, limit: Duration, is_so: impl Fn(&World) -> bool) {
         let end = self.now + limit;
         loop {
             self.turn();
+            if is_so(self) {
+                return;
+            }
             let arrival = self.flights.peek().map(|Reverse(flight)| flight.at);
             let alive = self.hosts.iter().filter(|host| !host.is_dead);
             let timers = alive.filter_map(|host| host.endpoint.poll_timeout());
@@ -260,7 +288,9 @@ impl World {
                     break;
                 }
             }
-            self.hosts[index].listen_to_endpoint();
+            let host = &mut self.hosts[index];
+            host.listen_to_endpoint();
+            host.told_at.resize(host.told.len(), self.now);
         }
     }
 
@@ -284,7 +314,7 @@ impl World {
         if fate == Fate::Drop || self.chance(self.loss_permille) {
             return;
         }
-        let (mut delay, mut ecn) = (Duration::from_micros(10), self.ecn);
+        let (mut delay, mut ecn) = (LATENCY, self.ecn);
         if let Some(pipes) = &mut self.pipes {
             let Some(way) = pipes.carry(self.now, datagram.to, datagram.octets.len()) else {
                 return;
@@ -295,10 +325,20 @@ impl World {
         if self.chance(self.reorder_permille) {
             delay += Duration::from_nanos(u64::from(self.random.next_u32() % 100_000));
         }
-        if let Fate::Duplicate(later) = fate {
-            self.launch(delay + later, ecn, datagram.clone());
+        match fate {
+            Fate::Deliver | Fate::Drop => {}
+            Fate::Duplicate(later) => self.launch(delay + later, ecn, datagram.clone()),
+            Fate::Delay(later) => delay += later,
+            Fate::Corrupt => {
+                let body = datagram.octets.len() - WRONG_ICRC.len();
+                datagram.octets[body..].copy_from_slice(&WRONG_ICRC);
+            }
+            Fate::Behind => return self.overtaken.push(datagram),
         }
+        let from = datagram.from;
         self.launch(delay, ecn, datagram);
+        let overtaken: Vec<_> = self.overtaken.extract_if(.., |it| it.from == from).collect();
+        overtaken.into_iter().for_each(|datagram| self.launch(delay, ecn, datagram));
     }
 
     fn chance(&mut self, permille: u32) -> bool {
@@ -319,6 +359,9 @@ impl World {
         while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= self.now) {
             let Some(Reverse(Flight { datagram, ecn, .. })) = self.flights.pop() else { return };
             let to = datagram.to;
+            if !datagram.is_native() && datagram.octets.ends_with(&WRONG_ICRC) {
+                continue; // by a link that verifies
+            }
             let host = self.hosts.iter_mut().find(|host| host.addr == to && !host.is_dead);
             if let Some(host) = host {
                 let now = self.now;

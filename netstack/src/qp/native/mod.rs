@@ -231,6 +231,10 @@ impl Machine for NativeMachine {
         if !self.failed {
             self.complete_sends(cx);
             self.settle_fault(cx);
+            // The packet that acknowledged a READ's request may have answered it as well.
+            if !self.is_awaiting() {
+                self.timer.stop();
+            }
         }
     }
 

@@ -153,6 +153,10 @@ impl Receiver {
     pub(super) fn ask(&mut self) {
         self.now = true;
     }
+    /// Nothing moves, and packets are missing: the peer may not have heard of it.
+    pub(super) fn ask_for_missing(&mut self) {
+        self.now |= self.early.count() > 0;
+    }
     /// A message found no receive.
     pub(super) fn refuse(&mut self, psn: u64) {
         self.not_ready = Some(self.not_ready.map_or(psn, |at| at.min(psn)));

@@ -8,6 +8,8 @@ use super::rtt::Rtt;
 
 /// Shortest wait for the first probe.
 const PROBE_MIN_US: u64 = 500;
+/// Of the wait for a probe so much may lie before the peer's latest progress.
+const CREDIT_MAX_US: u64 = PROBE_MIN_US / 2;
 /// Shortest retransmission timeout.
 const TIMEOUT_MIN_US: u64 = 2_000;
 /// Longest interval when the connection has no timeout of its own.
@@ -49,6 +51,8 @@ pub(super) struct Timer {
     patience: Patience,
     /// Start of the current wait; `None` when nothing is awaited.
     since: Option<u64>,
+    /// When the latest packet that needs an answer was sent.
+    sent: u64,
     /// Last progress, or when waiting began.
     progress: u64,
     expiries: u32,
@@ -56,10 +60,11 @@ pub(super) struct Timer {
 
 impl Timer {
     pub(super) fn new(patience: Patience) -> Timer {
-        Timer { patience, since: None, progress: 0, expiries: 0 }
+        Timer { patience, since: None, sent: 0, progress: 0, expiries: 0 }
     }
     /// Something that needs an answer was sent. Restarts the wait unless an expiry is pending.
     pub(super) fn on_sent(&mut self, now: u64) {
+        self.sent = now;
         if self.since.is_none() {
             (self.progress, self.expiries) = (now, 0);
         }
@@ -67,10 +72,12 @@ impl Timer {
             self.since = Some(now);
         }
     }
-    /// The peer made progress. `awaiting`: more answers are due.
+    /// The peer made progress. `awaiting`: more answers are due. They are since the latest packet was
+    /// sent: an acknowledgement that was delayed delays no probe.
     pub(super) fn on_progress(&mut self, now: u64, awaiting: bool) {
         (self.progress, self.expiries) = (now, 0);
-        self.since = awaiting.then_some(now);
+        let since = self.sent.max(now.saturating_sub(CREDIT_MAX_US)).min(now);
+        self.since = awaiting.then_some(since);
     }
     /// This side itself holds all that is to be sent until then: no answer is due before.
     pub(super) fn hold(&mut self, until: u64) {

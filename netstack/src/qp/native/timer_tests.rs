@@ -31,7 +31,8 @@ fn backs_off_and_gives_up_in_time() {
     assert!((4 * 67_000..6 * 67_200).contains(&end), "{end}");
 }
 
-/// Progress starts over; a timeout code of zero waits for ever; a late call expires only once.
+/// Progress starts over, as of the latest packet sent or half a wait before; a timeout code of zero
+/// waits for ever; a late call expires only once.
 #[test]
 fn progress_and_endless_patience() {
     let rtt = sampled();
@@ -42,8 +43,12 @@ fn progress_and_endless_patience() {
         assert_ne!(timer.expire(now, &rtt), Some(Expiry::GiveUp));
         assert_eq!(timer.expire(now, &rtt), None, "once per wait");
     }
-    timer.on_progress(1 << 40, true);
-    assert_eq!(timer.deadline(&rtt), Some((1 << 40) + 500));
+    let later = 1 << 40;
+    timer.on_progress(later, true);
+    assert_eq!(timer.deadline(&rtt), Some(later + 250), "sent long before");
+    timer.on_sent(later);
+    timer.on_progress(later + 100, true);
+    assert_eq!(timer.deadline(&rtt), Some(later + 500));
     timer.on_progress(1 << 40, false);
     assert_eq!(timer.deadline(&rtt), None);
 }

@@ -127,6 +127,7 @@ impl NativeMachine {
         } else {
             cx.counters.probes_out += 1;
         }
+        self.receiver.ask_for_missing();
         if self.sender.is_empty() {
             self.probe = true;
             return;

@@ -2,11 +2,12 @@
 //!
 //! Read first: [`requester`] (posted sends to packets), [`completer`] (answers to completions),
 //! [`responder`] (the peer's requests), [`replies`] (what is owed to it). The others are each one
-//! piece of state: [`window`], [`timer`], [`recovery`], [`rnr`], [`replay`], [`flow`]; and pure
+//! piece of state: [`window`], [`timer`], [`early`], [`recovery`], [`rnr`], [`replay`], [`flow`]; and pure
 //! functions: [`sequence`], [`segment`], [`path`], [`landing`]. This parent only routes.
 //! Source: IBTA 1.4, "Transport Layer", and Annex A17 "RoCEv2".
 
 mod completer;
+mod early;
 mod flow;
 mod landing;
 mod path;
@@ -43,11 +44,13 @@ pub struct Options {
     /// The receives in [`Cx`] are this queue pair's own: `fail` flushes them. False for a shared
     /// receive queue, whose receives belong to nobody until taken.
     pub owns_receives: bool,
+    /// The peer is one of ours: it answers as soon as it is polled, so the early timer may be short.
+    pub peer_is_flexblk: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { unacked_psns_max: 128, owns_receives: true }
+        Options { unacked_psns_max: 128, owns_receives: true, peer_is_flexblk: false }
     }
 }
 
@@ -152,6 +155,7 @@ impl Machine for RoceMachine {
         let requester = &self.requester;
         let deadlines = [
             requester.timer.deadline(),
+            requester.early.deadline(),
             requester.recovery.deadline(),
             requester.rnr.deadline(),
             self.flow.deadline(),

@@ -91,6 +91,11 @@ impl Recovery {
     pub(super) fn on_timeout(&mut self) {
         self.went_to = None;
     }
+    /// There may be a gap at `una`: it counts if it is still there after a round trip.
+    pub(super) fn suspect(&mut self, now: Instant, una: Seq) {
+        self.noted = Some(una);
+        self.until = Some(now + self.rtt.most());
+    }
     /// A noted gap is still there and its time has come: it is one now.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         let is_due = self.deadline().is_some_and(|at| at <= now);

@@ -102,9 +102,9 @@ impl Replies {
         self.nak = Some((seq, Syndrome::Nak(code)));
         self.is_fatal = true;
     }
-    /// What was missing arrived before the peer was told.
-    pub(super) fn forget_nak(&mut self) {
-        self.nak = None;
+    /// What was missing arrived. True: before the peer was told.
+    pub(super) fn forget_nak(&mut self) -> bool {
+        self.nak.take().is_some()
     }
     /// A last word is waiting: no more requests are executed.
     pub(super) fn is_fatal(&self) -> bool {

@@ -2,6 +2,7 @@
 //! completions. Source: IBTA 1.4, "Requester behaviour"; go-back-N as Linux rxe expects it.
 
 use super::Options;
+use super::early::EarlyTimer;
 use super::flow::Flow;
 use super::path::{Path, Request};
 use super::recovery::{Recovery, Verdict};
@@ -37,6 +38,7 @@ pub(super) struct Requester {
     reads_out: u8,
     reads_max: u8,
     pub(super) timer: RetransmitTimer,
+    pub(super) early: EarlyTimer,
     pub(super) rnr: RnrWait,
     pub(super) recovery: Recovery,
     /// A local key of the request under the cursor does not open. It waits until it is the
@@ -51,17 +53,17 @@ struct Cursor {
     packet: u32,
 }
 
-/// The packet under the cursor.
-struct Planned {
-    position: Position,
+/// One packet of a request.
+pub(super) struct Planned {
+    pub(super) position: Position,
     /// Numbers that it takes: more than one for a READ.
-    psns: u32,
+    pub(super) psns: u32,
     /// Octets already landed (READ) or sent before it.
-    offset: u32,
+    pub(super) offset: u32,
     /// Octets that it carries, or that its response will.
-    bytes: u32,
+    pub(super) bytes: u32,
     /// Where they are.
-    sges: SgeList,
+    pub(super) sges: SgeList,
     is_read: bool,
 }
 
@@ -81,6 +83,7 @@ impl Requester {
             reads_out: 0,
             reads_max: attr.max_rd_atomic,
             timer: RetransmitTimer::new(attr.timeout, attr.retry_cnt),
+            early: EarlyTimer::new(attr.timeout, options.peer_is_flexblk),
             rnr: RnrWait::new(attr.rnr_retry),
             recovery: Recovery::default(),
             is_held: false,
@@ -115,6 +118,9 @@ impl Requester {
 
     /// The packet under the cursor may leave (or the local work under it may be done) now.
     pub(super) fn is_ready(&self, now: Instant, flow: &Flow) -> bool {
+        if self.early.is_due() {
+            return true;
+        }
         let Some(wqe) = self.queue.get(self.cursor.index) else { return false };
         if self.rnr.waits(now) || (self.is_held && self.cursor.index > 0) {
             return false;
@@ -141,6 +147,9 @@ impl Requester {
         flow: &mut Flow,
         out: &mut TxBatch,
     ) -> Result<(), WcStatus> {
+        if out.room() > 0 && self.early.is_due() {
+            self.probe(cx, path, out);
+        }
         while out.room() > 0 && self.is_ready(cx.now, flow) {
             if !self.step(cx, path, flow, out)? {
                 break;
@@ -161,7 +170,7 @@ impl Requester {
         if let SendOp::LocalInv(rkey) = wqe.wr.op {
             return self.invalidate_local(cx, rkey);
         }
-        let planned = self.plan(wqe);
+        let planned = self.plan(wqe, self.cursor.packet);
         let access = if wqe.awaits_response() { Access::LOCAL_WRITE } else { Access::LOCAL_READ };
         if !opens(cx.memory, &planned.sges, access) {
             self.is_held = true;
@@ -176,8 +185,8 @@ impl Requester {
         Ok(true)
     }
 
-    fn plan(&self, wqe: &Wqe) -> Planned {
-        let index = self.cursor.packet;
+    /// Packet `index` of a request.
+    pub(super) fn plan(&self, wqe: &Wqe, index: u32) -> Planned {
         let is_read = matches!(wqe.wr.op, SendOp::RdmaRead(_));
         let offset = index * self.mtu;
         let rest = wqe.len - offset;
@@ -220,6 +229,7 @@ impl Requester {
             self.cursor.packet += 1;
         }
         self.timer.arm(cx.now);
+        self.early.on_send(cx.now);
         self.recovery.on_send(cx.now);
     }
 
@@ -288,10 +298,14 @@ impl Requester {
         }
         let rtt = sent_at.map(|at| now.saturating_duration_since(at));
         self.recovery.on_progress(rtt);
+        if self.early.on_progress(una, rtt) {
+            self.recovery.suspect(now, una);
+        }
         self.rnr.on_progress();
         self.timer.on_progress();
         if self.window.is_in_flight() {
             self.timer.arm(now);
+            self.early.on_send(now);
         }
         flow.cc.on_ack(&AckSample {
             now,
@@ -330,6 +344,7 @@ impl Requester {
         self.reads_out = 0;
         self.is_held = false;
         self.timer.stop();
+        self.early.stop();
         self.recovery.on_go_back();
     }
 
@@ -340,6 +355,7 @@ impl Requester {
         flow: &mut Flow,
     ) -> Result<(), WcStatus> {
         self.rnr.handle_timeout(cx.now);
+        self.early.handle_timeout(cx.now);
         if !self.timer.expired(cx.now) {
             let is_due = self.recovery.take_due(cx.now);
             return if is_due { self.on_gap(cx.now, flow) } else { Ok(()) };
@@ -359,11 +375,12 @@ impl Requester {
         }
         self.cursor = Cursor::default();
         self.timer.stop();
+        self.early.stop();
         self.rnr.stop();
         self.recovery.stop();
     }
 }
 
-fn opens(memory: &Registry, sges: &[Sge], access: Access) -> bool {
+pub(super) fn opens(memory: &Registry, sges: &[Sge], access: Access) -> bool {
     sges.iter().all(|&sge| memory.local(sge, access).is_ok())
 }

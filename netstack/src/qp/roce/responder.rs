@@ -23,6 +23,8 @@ pub(super) struct Responder {
     pub(super) msn: Msn,
     /// The message whose first packet came and whose last did not.
     message: Option<Message>,
+    /// Beyond the newest packet that came before its turn and was dropped.
+    dropped_end: Seq,
     /// The peer was told that `expected` is missing or not ready: silence until it comes.
     is_refusing: bool,
     pub(super) replies: Replies,
@@ -64,6 +66,7 @@ impl Responder {
             expected: Seq::start(attr.rq_psn),
             msn: Msn::ZERO,
             message: None,
+            dropped_end: Seq::start(attr.rq_psn),
             is_refusing: false,
             replies: Replies::new(attr.max_dest_rd_atomic, attr.path_mtu_bytes),
             replay: Replay::new(usize::from(attr.max_dest_rd_atomic)),
@@ -85,6 +88,7 @@ impl Responder {
             Ordering::Less => self.on_duplicate(cx, seq, packet),
             Ordering::Greater => {
                 cx.counters.out_of_order_in += 1;
+                self.dropped_end = self.dropped_end.max(seq + 1);
                 self.refuse_once(Syndrome::Nak(NakCode::PsnSequenceError));
             }
         }
@@ -100,7 +104,7 @@ impl Responder {
 
     fn on_expected(&mut self, cx: &mut Cx<'_>, packet: &Packet<'_>) {
         self.is_refusing = false;
-        self.replies.forget_nak();
+        let was_untold = self.replies.forget_nak();
         let seq = self.expected;
         match self.execute(cx, packet) {
             Ok(psns) => {
@@ -109,6 +113,10 @@ impl Responder {
                 self.msn = self.msn.advance(u32::from(opcode.ends_message()));
                 if packet.bth.ack_req && is_acknowledged(opcode.operation()) {
                     self.replies.owe_ack(seq);
+                }
+                // The gap closed before the peer heard of it, but what came before its turn is lost.
+                if was_untold && self.dropped_end > self.expected {
+                    self.refuse_once(Syndrome::Nak(NakCode::PsnSequenceError));
                 }
             }
             Err(Refusal::NotReady) => self.refuse_once(Syndrome::RnrNak(self.rnr_timer)),

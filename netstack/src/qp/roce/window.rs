@@ -36,6 +36,10 @@ impl Window {
     pub(super) fn next(&self) -> Seq {
         self.next
     }
+    /// One past the newest PSN that was ever sent.
+    pub(super) fn sent_end(&self) -> Seq {
+        self.sent_end
+    }
     /// Sent at some time, and not acknowledged.
     pub(super) fn awaits(&self, seq: Seq) -> bool {
         self.una <= seq && seq < self.sent_end

@@ -14,7 +14,7 @@ use crate::octets::{Be24, Be32, Be64, get, set};
 use crate::roce::{Bth, HeaderBuf, Opcode, Psn, QpNum, Syndrome};
 
 const SACK: usize = 20;
-const SYNDROME: usize = TAIL_LEN;
+pub(super) const SYNDROME: usize = TAIL_LEN;
 const NAK_PSN: usize = MSN;
 
 /// A native acknowledgement.
