@@ -134,16 +134,17 @@ impl RxRing {
         }
         self.packets.len() - before
     }
-    /// Drops packets from number `first` on that `is_wanted` does not want, in order; returns how many.
+    /// Drops packets from number `first` on that `is_wanted` does not want, in order; returns how
+    /// many. Slots stay used.
     pub(crate) fn retain_from(
         &mut self,
         first: usize,
-        mut is_wanted: impl FnMut(&[u8]) -> bool,
+        mut is_wanted: impl FnMut(&[u8], &Received) -> bool,
     ) -> usize {
         let mut kept = first;
         for at in first..self.packets.len() {
             let packet = self.packets[at];
-            if is_wanted(self.octets(&packet)) {
+            if is_wanted(self.octets(&packet), &packet) {
                 self.packets[kept] = packet;
                 kept += 1;
             }
@@ -194,19 +195,6 @@ impl RxRing {
         self.memory[start..start + octets.len()].copy_from_slice(octets);
         let (slot, offset, len) = (self.used - 1, offset as u32, octets.len() as u32);
         self.packets.push(Received { slot, offset, len, from, ecn, head: None });
-    }
-    /// Keeps of the packets from `first` on those that `is_kept` says. Slots stay used.
-    pub(crate) fn retain_from(
-        &mut self,
-        first: usize,
-        mut is_kept: impl FnMut(&[u8], &Received) -> bool,
-    ) {
-        let later = self.packets.split_off(first);
-        for packet in later {
-            if is_kept(self.octets(&packet), &packet) {
-                self.packets.push(packet);
-            }
-        }
     }
     /// Notes a packet where it lies, after a copy of its first `head_len` octets (at most
     /// [`HeaderBuf::CAPACITY`]). It must stay there until the ring is recycled. Panics when it has no

@@ -6,6 +6,7 @@
 use super::super::{Drop, Mode};
 use super::hostile::mad;
 use super::world::{Datagram, Host, World, addr, config, params};
+use memory::Access;
 use std::net::SocketAddr;
 use std::time::Duration;
 use verbs::{QpNum, Remote, Rkey, SendOp, WcStatus};
@@ -71,6 +72,11 @@ fn requests_for_what_is_not_theirs() {
     for mode in MODES {
         let mut scene = Scene::new(mode, 60);
         let Remote { addr: at, rkey } = scene.world.hosts[1].remote(0);
+        let server = &mut scene.world.hosts[1];
+        let region = server.region.clone();
+        let few = Access::LOCAL_WRITE | Access::REMOTE_WRITE | Access::REMOTE_READ;
+        let plain = server.endpoint.memory().register(&region, few).unwrap();
+        let plain = Remote { addr: plain.addr + 50_000, rkey: plain.rkey };
         let key = |mask: u32| Remote { addr: at + 50_000, rkey: Rkey(rkey.0 ^ mask) };
         let place = |offset: u64| Remote { addr: at.wrapping_add(offset), rkey };
         let (access, invalid) = (WcStatus::RemAccessErr, WcStatus::RemInvReqErr);
@@ -83,8 +89,8 @@ fn requests_for_what_is_not_theirs() {
             (SendOp::RdmaWrite(place(u64::MAX)), 2, access),
             (SendOp::RdmaRead(place((1 << 20) - 5000)), 9000, access),
             (SendOp::RdmaRead(Remote { addr: u64::MAX - 7, rkey }), 100, access),
-            // The registration does not grant atomics.
-            (SendOp::FetchAdd { remote: place(50_000), add: 1 }, 8, access),
+            // This registration does not grant atomics.
+            (SendOp::FetchAdd { remote: plain, add: 1 }, 8, access),
             (SendOp::FetchAdd { remote: place(1 << 20), add: 1 }, 8, access),
             (SendOp::FetchAdd { remote: place(50_004), add: 1 }, 8, invalid),
         ];

@@ -121,7 +121,7 @@ impl RawLink {
         let before = ring.packets().len();
         ring.fill(incoming.bytes, incoming.segment, incoming.from, incoming.ecn);
         let mut place = 0;
-        let bad = ring.retain_from(before, |octets| {
+        let bad = ring.retain_from(before, |octets, _| {
             let is_good = is_native(octets) || incoming.is_intact(place, octets);
             place += 1;
             is_good

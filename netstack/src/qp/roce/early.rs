@@ -26,6 +26,10 @@ const WAIT_MIN: Duration = Duration::from_micros(500);
 const PART_OF_TIMEOUT: u32 = 16;
 /// Nor than so many of the longest round trips of late.
 const LONGEST_TIMES: u32 = 4;
+/// Each probe doubles the next wait, up to this, until a round trip is certain: on a path that is
+/// longer than the first wait, everything is asked for again, and then none ever would be.
+/// Source: Karn and Partridge, "Improving Round-Trip Time Estimates in Reliable Transport Protocols".
+const BACKOFF_MAX: u32 = 16;
 /// With each round trip the longest of late shrinks by this part.
 const LONGEST_FADES: u32 = 128;
 
@@ -36,6 +40,7 @@ pub(super) struct EarlyTimer {
     least: Option<Duration>,
     /// A round trip that is seldom exceeded.
     longest: Duration,
+    backoff: u32,
     deadline: Option<Instant>,
     /// The probe is to leave.
     is_due: bool,
@@ -59,6 +64,7 @@ impl EarlyTimer {
         EarlyTimer {
             least: (code != 0 && least < timeout).then_some(least),
             longest: Duration::ZERO,
+            backoff: 1,
             deadline: None,
             is_due: false,
             probe: None,
@@ -68,6 +74,7 @@ impl EarlyTimer {
     pub(super) fn on_send(&mut self, now: Instant) {
         if self.probe.is_none() {
             let wait = self.least.map(|least| least.max(LONGEST_TIMES * self.longest));
+            let wait = wait.map(|wait| wait * self.backoff);
             self.deadline = wait.map(|wait| now + wait);
         }
     }
@@ -76,6 +83,7 @@ impl EarlyTimer {
     pub(super) fn on_progress(&mut self, una: Seq, rtt: Option<Duration>) -> bool {
         if let Some(rtt) = rtt {
             self.longest = rtt.max(self.longest - self.longest / LONGEST_FADES);
+            self.backoff = 1;
         }
         self.is_due = false;
         self.deadline = None;
@@ -99,6 +107,7 @@ impl EarlyTimer {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.deadline = None;
             self.is_due = true;
+            self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
         }
     }
     /// The probe is to leave.
@@ -162,6 +171,27 @@ mod tests {
         assert_eq!(wait(14, 5_000), Some(20_000));
         assert_eq!(wait(10, 20), Some(500));
         assert_eq!([wait(0, 20), wait(6, 20)], [None; 2]);
+    }
+
+    /// Goal: on a path that is longer than the first wait, where every round trip is uncertain because of
+    /// a probe, the waits grow until none is sent too early; with a certain one they are short again.
+    #[test]
+    fn waits_grow_until_a_round_trip_is_certain() {
+        let (start, mut timer, mut seq) =
+            (Instant::now(), EarlyTimer::new(17, true), Seq::start(0));
+        let mut wait = |timer: &mut EarlyTimer, rtt| {
+            timer.on_send(start);
+            let deadline = timer.deadline().unwrap();
+            timer.handle_timeout(deadline);
+            timer.on_probe(seq + 1, seq + 1);
+            seq = seq + 1;
+            timer.on_progress(seq, rtt);
+            (deadline - start).as_micros()
+        };
+        let waits = [(); 6].map(|()| wait(&mut timer, None));
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 8000]);
+        wait(&mut timer, Some(Duration::from_micros(900)));
+        assert_eq!(wait(&mut timer, None), 3600);
     }
 
     /// Goal: one probe until there is progress; afterwards it is known whether what was sent before
