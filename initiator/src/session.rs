@@ -103,11 +103,16 @@ impl<F: Fabric> Session<F> {
     /// One turn, then sleep if nothing happened.
     pub fn turn(&mut self) {
         let now = Instant::now();
-        let before = self.done.len();
+        let before = self.standing();
         self.host.turn(now);
         self.host.poll_done(&mut self.done);
         let deadline = self.host.poll_timeout();
-        self.waiter.idle(self.host.fabric(), self.done.len() > before, now, deadline);
+        let progress = self.standing() != before;
+        self.waiter.idle(self.host.fabric(), progress, now, deadline);
+    }
+    /// What somebody may wait for. A turn that brought it is not slept after.
+    fn standing(&self) -> (usize, HostState, bool) {
+        (self.done.len(), self.host.state(), self.host.is_closed())
     }
     /// Takes completions of commands submitted through `host`.
     pub fn take_done(&mut self, out: &mut Vec<Completion>) {
@@ -273,3 +278,7 @@ impl<F: Fabric> Session<F> {
         BUFFER_BYTES.min(ns.max_transfer_bytes as usize)
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

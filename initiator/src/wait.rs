@@ -65,6 +65,11 @@ impl Waiter {
         self.quiet_since = None;
     }
 
+    /// The last turn was no idle one.
+    #[cfg(test)]
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.quiet_since.is_none()
+    }
     /// System calls made to sleep.
     #[must_use]
     pub fn sleeps(&self) -> u64 {
