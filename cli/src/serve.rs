@@ -19,7 +19,7 @@ use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use rustix::thread::CpuSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,11 +185,15 @@ fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
 /// The NIC, and the octets of payload of one of its packets.
 fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     let addr = SocketAddr::new(traddr, plan.udp_port);
-    let taken = |error| {
-        Failure::new(format!(
-            "cannot listen on {addr} (UDP): {error}; is another target or rdma_rxe there? \
-             -a ADDR takes another address"
-        ))
+    let taken = |error: std::io::Error| {
+        let is_refused =
+            matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported);
+        let what = if plan.link == Offer::Raw && is_refused {
+            "--link udp does without"
+        } else {
+            "is another target or rdma_rxe there? -a ADDR takes another address"
+        };
+        Failure::new(format!("cannot listen on {addr} (UDP): {error}; {what}"))
     };
     let link = match plan.link {
         Offer::Raw => tapped(plan, RawLink::bind(addr).map_err(taken)?)?,
