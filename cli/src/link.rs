@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use initiator::udp::AnyLink;
 use netstack::link::{HostLink, Link, PcapLink, RawLink, ShmLink, UdpLink};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, ErrorKind};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -31,7 +31,12 @@ fn udp(addr: SocketAddr, option: &str) -> Result<UdpLink, Failure> {
 }
 
 fn raw(addr: SocketAddr, option: &str) -> Result<RawLink, Failure> {
-    RawLink::bind(addr).map_err(|error| taken(addr, option, &error))
+    RawLink::bind(addr).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported => {
+            Failure::new(format!("cannot listen on {addr} (UDP): {error}; --link udp does without"))
+        }
+        _ => taken(addr, option, &error),
+    })
 }
 
 fn taken(addr: SocketAddr, option: &str, error: &std::io::Error) -> Failure {

@@ -116,7 +116,11 @@ impl RawLink {
             ring.skip();
             return 0;
         };
-        self.neighbours.hear(now, incoming.from.ip(), incoming.mac);
+        // On the loopback device the kernel takes no frame that claims to be from 127/8: there all that
+        // is sent stays with its socket.
+        if !self.caps.same_host {
+            self.neighbours.hear(now, incoming.from.ip(), incoming.mac);
+        }
         self.counters.rx_bytes += incoming.bytes as u64;
         let before = ring.packets().len();
         ring.fill(incoming.bytes, incoming.segment, incoming.from, incoming.ecn);
