@@ -7,10 +7,12 @@
 //! What is spoken is perftest 4.5's (protocol version 6.06), which later versions speak with peers
 //! that say this version. One queue pair, one size, one direction; no UD, XRC or events.
 
+mod arrivals;
 mod client;
 mod control;
 mod exchange;
 mod load;
+mod order;
 mod server;
 
 pub use client::{BwClient, BwParams};

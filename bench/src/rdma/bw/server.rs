@@ -3,10 +3,11 @@
 //! The client leads. It is answered with the same kind of message each time; the test's connection is
 //! closed when it has said its last word, which it waits for.
 
+use super::arrivals::Arrivals;
 use super::control::{Control, Own};
 use super::exchange::{self, Dest, Kind, REPORT_VALUES, Values};
 use super::{ATOMIC_BYTES, BYTES_MAX, BwReport, Verb};
-use crate::rdma::{Fault, Memory, Tool, ended, failed, float, list};
+use crate::rdma::{Fault, Memory, Tool, ended, failed, list};
 use memory::Access;
 use netstack::endpoint::{ConnEvent, Endpoint};
 use netstack::fabric::ConnectParams;
@@ -58,9 +59,7 @@ enum Stage {
 struct Test {
     qp: QpNum,
     is_native: bool,
-    /// Messages received (SEND), when the first and the last came.
-    received: u64,
-    span: Option<(Instant, Instant)>,
+    arrivals: Arrivals,
 }
 
 /// perftest's server.
@@ -128,7 +127,7 @@ impl BwServer {
             self.control = Some(Control::new(verbs, qp)?);
             verbs.accept(now, qp, Control::params());
         } else if self.test.is_none() && self.stage == Stage::Ready {
-            self.test = Some(Test { qp, is_native: false, received: 0, span: None });
+            self.test = Some(Test { qp, is_native: false, arrivals: Arrivals::default() });
             self.own.dest.qpn = qp.get();
             if self.params.verb == Verb::Send {
                 (0..self.params.receives).for_each(|_| self.receive(verbs, qp));
@@ -191,7 +190,7 @@ impl BwServer {
     }
 
     fn after(&self, kind: Kind) -> Stage {
-        let has_received = self.test.as_ref().is_some_and(|test| test.received > 0);
+        let has_received = self.test.as_ref().is_some_and(|test| test.arrivals.count() > 0);
         match kind {
             Kind::Version => Stage::Greeting(Kind::PageBytes),
             Kind::PageBytes => Stage::Greeting(Kind::CacheLineBytes),
@@ -212,8 +211,7 @@ impl BwServer {
         self.receive(verbs, wc.qp);
         self.patience = Some(now + SILENCE_MAX);
         let Some(test) = &mut self.test else { return Ok(()) };
-        test.received += 1;
-        test.span = Some((test.span.map_or(now, |(first, _)| first), now));
+        test.arrivals.add(now, wc.byte_len);
         Ok(())
     }
 
@@ -226,7 +224,7 @@ impl BwServer {
     }
 
     fn measure(&self, test: &Test) -> BwReport {
-        let values = self.values.unwrap_or_else(|| self.seen(test));
+        let values = self.values.unwrap_or_else(|| test.arrivals.values());
         let [peak, average, rate] = values.rates;
         BwReport {
             verb: self.params.verb.name(),
@@ -238,15 +236,6 @@ impl BwServer {
             wire: if test.is_native { "native" } else { "RoCEv2" },
             measured: if self.values.is_some() { "peer" } else { "here" },
         }
-    }
-
-    /// From the first message to the last: one less than arrived is what that time brought.
-    fn seen(&self, test: &Test) -> Values {
-        let (bytes, iterations) = (u64::from(self.params.bytes), test.received);
-        let time = test.span.map_or(Duration::ZERO, |(first, last)| last - first);
-        let per_second = float(iterations.saturating_sub(1)) / time.as_secs_f64().max(1e-9);
-        let average = per_second * float(bytes) / float(1 << 20);
-        Values { bytes, iterations, rates: [0.0, average, per_second / 1e6] }
     }
 }
 

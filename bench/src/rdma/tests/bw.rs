@@ -88,3 +88,15 @@ fn a_test_ends_with_its_time() {
         assert!((0.02..0.03).contains(&seconds), "{verb:?}: {seconds} s");
     }
 }
+
+/// Goal: a server of SEND tells what arrived, not what there was room for.
+#[test]
+fn a_server_tells_what_arrived() {
+    let goal = Goal::Iterations(100);
+    let (verb, wire) = (Verb::Send, Wire::good(Mode::Roce));
+    let (server, client) = run(server(verb, 5000), client(verb, 1000, goal), wire);
+    let (here, there) = (client.tool.report().unwrap(), server.tool.report().unwrap());
+    assert_eq!((there.bytes, there.iterations), (1000, 100));
+    let ratio = there.bw_average_mib_per_s / here.bw_average_mib_per_s;
+    assert!((0.5..2.0).contains(&ratio), "{here:?} {there:?}");
+}
