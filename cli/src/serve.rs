@@ -14,7 +14,7 @@ use dpa::nic::Nic;
 use initiator::udp::AnyLink;
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
-use netstack::link::{HostLink, Link, PcapLink, ShmLink, UdpLink};
+use netstack::link::{HostLink, InjectLink, Link, PcapLink, ShmLink, UdpLink};
 use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use rustix::thread::CpuSet;
 use std::fs::File;
@@ -30,6 +30,9 @@ use target::{Config, Reactor, SpinBudget, TransportKind};
 const SPIN: Duration = Duration::from_micros(50);
 /// A sleep ends at least this often, to hear a signal that arrived between look and sleep.
 const SLEEP_MAX: Duration = Duration::from_millis(250);
+
+/// Decides for the rules of `--inject` that have a chance: the same packets in each run.
+const INJECT_SEED: u64 = 1;
 
 /// Hosts have this long to answer the goodbye.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -197,13 +200,12 @@ fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
 
 /// What hosts come by. Shared memory is a favour: without it, UDP serves all.
 fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
-    if let Some(path) = &plan.pcap {
-        let file =
-            File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-        return Ok(Box::new(PcapLink::new(udp, BufWriter::new(file))?));
+    if !plan.inject.is_empty() {
+        tracing::warn!(rules = plan.inject.len(), "--inject: packets are hit on purpose");
+        return recorded(plan, InjectLink::new(udp, &plan.inject, INJECT_SEED, Instant::now));
     }
-    if plan.link == Offer::Udp {
-        return Ok(Box::new(udp));
+    if plan.pcap.is_some() || plan.link == Offer::Udp {
+        return recorded(plan, udp);
     }
     match ShmLink::listen(udp.caps().local) {
         Ok(shm) => Ok(Box::new(HostLink::new(udp, shm)?)),
@@ -212,6 +214,16 @@ fn link(plan: &Plan, udp: UdpLink) -> Result<AnyLink, Failure> {
             Ok(Box::new(udp))
         }
     }
+}
+
+/// The link, with a tap if one is asked for.
+fn recorded(plan: &Plan, link: impl Link + Send + 'static) -> Result<AnyLink, Failure> {
+    if let Some(path) = &plan.pcap {
+        let file =
+            File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+        return Ok(Box::new(PcapLink::new(link, BufWriter::new(file))?));
+    }
+    Ok(Box::new(link))
 }
 
 /// What is exported, and how to reach it.
