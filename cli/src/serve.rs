@@ -185,10 +185,9 @@ fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
 /// The NIC, and the octets of payload of one of its packets.
 fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     let addr = SocketAddr::new(traddr, plan.udp_port);
-    let link = match &plan.pcap {
-        None => link::listening(addr, "-a", plan.link)?,
-        Some(path) => link::recorded(addr, "-a", plan.link, path)?,
-    };
+    let wanted =
+        link::Wanted { offer: plan.link, inject: &plan.inject, pcap: plan.pcap.as_deref() };
+    let link = link::listening(addr, "-a", wanted)?;
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());

@@ -25,6 +25,9 @@ refused 2 'is no disk: write file:' serve -a 127.0.50.9 bogus:1
 refused 2 'is no size: write' serve -a 127.0.50.9 mem:zzz
 refused 2 'unknown option "nope"' serve -a 127.0.50.9 'mem:1MiB?nope=1'
 refused 2 'an NQN begins with' serve -a 127.0.50.9 -n bad mem:1MiB
+refused 2 "'lose' is none of drop, duplicate" serve -a 127.0.50.9 --inject lose:ack:1 mem:1MiB
+refused 2 'send-first, send-middle' serve -a 127.0.50.9 --inject drop:acknowledgement:1 mem:1MiB
+refused 2 'packets of RDMA: add -t rdma' serve -a 127.0.50.9 -t tcp --inject drop:ack:1 mem:1MiB
 refused 1 'does not exist: add create' serve -a 127.0.50.9 "file:$SCRATCH/absent"
 refused 1 'cannot listen on .* another' serve -a 127.0.50.1 mem:1MiB
 

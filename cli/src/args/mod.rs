@@ -5,6 +5,7 @@ pub(crate) mod live;
 pub(crate) mod rdma;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use netstack::link::inject::Rule;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -203,6 +204,10 @@ pub(crate) struct Serve {
     /// Record every packet of RDMA (then hosts of this machine come by UDP, too).
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// For tests: does something to chosen packets of RDMA, as drop:read-response-last:1 (docs/loss.md);
+    /// may be given several times. Hosts of this machine come by UDP then, too.
+    #[arg(long, value_name = "FAULT:KIND:WHICH", hide_short_help = true)]
+    pub inject: Vec<Rule>,
     /// How hosts reach it [auto].
     #[arg(long, value_enum)]
     pub link: Option<Offer>,

@@ -13,6 +13,7 @@ pub(crate) mod words;
 use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};
 use crate::failure::Failure;
 use model::{Listener, Model, Namespace, Subsystem};
+use netstack::link::inject::Rule;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use words::File;
@@ -35,6 +36,8 @@ pub(crate) struct Plan {
     pub cpu: Option<usize>,
     /// Record every packet.
     pub pcap: Option<PathBuf>,
+    /// What is done to which packets, for tests. Of the command line alone.
+    pub inject: Vec<Rule>,
     /// How hosts reach it.
     pub link: Offer,
     /// What of the file is no part of the model: kept where the model is kept.
@@ -62,6 +65,9 @@ impl Plan {
             return Err(Failure::misuse("nothing to export: name a disk, such as mem:1GiB"));
         }
         let (listeners, transports_are_asked) = listeners(args, &file).map_err(Failure::misuse)?;
+        if !args.inject.is_empty() && listeners.values().all(|it| it.trtype != Transport::Rdma) {
+            return Err(Failure::misuse("--inject hits packets of RDMA: add -t rdma"));
+        }
         let referrals = referrals::meant(&file.referrals);
         let mut model = Model { listeners, referrals, subsystems };
         check::whole(&model).map_err(Failure::misuse)?;
@@ -73,6 +79,7 @@ impl Plan {
             poll: args.poll.or(file.poll).unwrap_or_default(),
             cpu: args.cpu.or(file.cpu),
             pcap: args.pcap.clone().or(file.pcap.clone()),
+            inject: args.inject.clone(),
             link: args.link.or(file.link).unwrap_or_default(),
             fixed: File {
                 poll: file.poll,

@@ -35,7 +35,8 @@ fn failure(fault: Fault) -> Failure {
 
 /// A server's NIC at `address`, which `option` gave.
 fn serving(address: IpAddr, option: &str, way: &Way) -> Result<Nic<AnyLink>, Failure> {
-    let link = link::listening(SocketAddr::new(address, ROCE_PORT), option, way.link)?;
+    let wanted = link::Wanted { offer: way.link, inject: &[], pcap: None };
+    let link = link::listening(SocketAddr::new(address, ROCE_PORT), option, wanted)?;
     let mode = match way.mode {
         Wire::Native => Mode::Native,
         Wire::Roce => Mode::Roce,
