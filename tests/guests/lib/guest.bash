@@ -49,7 +49,7 @@ guest() {
     cat "$FLEXBLK_GUESTS/initramfs.gz" "$SCRATCH/$name.gz" > "$SCRATCH/$name.initramfs"
     timeout --kill-after=5 "$seconds" qemu-system-x86_64 -pidfile "$SCRATCH/$name.qemu" -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
         -nic "$guest_nic,model=virtio-net-pci${guest_forward:+,$guest_forward}" -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
-        -append "console=ttyS0 panic=-1 quiet guest_addr=$guest_addr" < /dev/null > "$log" 2>&1 || status=$?
+        -append "console=ttyS0 panic=-1 quiet no_timer_check guest_addr=$guest_addr" < /dev/null > "$log" 2>&1 || status=$?
     rm -f "$SCRATCH/$name.gz" "$SCRATCH/$name.initramfs"
     [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(tail -30 "$log")"
     grep -q '^GUEST-END 0 ' "$log" || fail "guest $name: $(sed -n '/GUEST-BEGIN/,$p' "$log" | tail -60)"
