@@ -12,7 +12,9 @@ EOF
     cat <<'EOF'
 rdma_up
 tc qdisc add dev eth0 root netem loss 1%
-connect rdma -i 2 --hostid 4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0$mine --hostnqn nqn.2014-08.org.nvmexpress:uuid:4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0$mine
+# rxe that sends a command again registers the memory of later ones again, refuses itself and ends the connection
+# (docs/linux-hosts.md): the host's wait before it connects again is most of the time that this takes.
+connect rdma -i 2 -c 1 --hostid 4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0$mine --hostnqn nqn.2014-08.org.nvmexpress:uuid:4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0$mine
 await 20 disk $mine
 device=$(disk $mine)
 await 10 test -b $device

@@ -23,7 +23,7 @@ const WAIT_MIN: Duration = Duration::from_micros(500);
 /// With a foreign peer nor earlier than this part of the retransmission timer, which it asked for as
 /// the scale of its delays. (One that is emulated, or has its interrupts late, counts what comes
 /// twice as an error of the network.)
-const PART_OF_TIMEOUT: u32 = 16;
+const PART_OF_TIMEOUT: u32 = 4;
 /// Nor than so many of the longest round trips of late.
 const LONGEST_TIMES: u32 = 4;
 /// Each probe doubles the next wait, up to this, until a round trip is certain: on a path that is
@@ -31,7 +31,7 @@ const LONGEST_TIMES: u32 = 4;
 /// Source: Karn and Partridge, "Improving Round-Trip Time Estimates in Reliable Transport Protocols".
 const BACKOFF_MAX: u32 = 16;
 /// With each round trip the longest of late shrinks by this part.
-const LONGEST_FADES: u32 = 128;
+const LONGEST_FADES: u32 = 1024;
 
 /// When to ask, and what was asked.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Requester {
 mod tests {
     use super::*;
 
-    /// Goal: the wait is a sixteenth of the timeout (a peer of ours has none of that), never below half
+    /// Goal: the wait is a quarter of the timeout (a peer of ours has none of that), never below half
     /// a millisecond, and four of the longest round trips where those are longer; a timer that is off
     /// or as short has none.
     #[test]
@@ -166,10 +166,10 @@ mod tests {
         };
         let wait = |code, rtt_us| wait_for(code, rtt_us, false);
         assert_eq!([wait_for(17, 20, true), wait_for(17, 200, true)], [Some(500), Some(800)]);
-        assert_eq!(wait(14, 20), Some(4_194));
-        assert_eq!(wait(17, 20), Some(33_554));
+        assert_eq!(wait(14, 20), Some(16_777));
+        assert_eq!(wait(17, 20), Some(134_217));
         assert_eq!(wait(14, 5_000), Some(20_000));
-        assert_eq!(wait(10, 20), Some(500));
+        assert_eq!(wait(8, 20), Some(500));
         assert_eq!([wait(0, 20), wait(6, 20)], [None; 2]);
     }
 
@@ -203,16 +203,16 @@ mod tests {
         for (una, is_behind) in [(first + 1, true), (first + 2, true), (first + 3, false)] {
             let mut timer = EarlyTimer::new(14, false);
             timer.on_send(start);
-            timer.handle_timeout(at(4));
+            timer.handle_timeout(at(16));
             assert!(!timer.is_due());
-            timer.handle_timeout(at(5));
+            timer.handle_timeout(at(17));
             assert!(timer.is_due());
             timer.on_probe(first + 1, first + 3);
-            timer.on_send(at(6));
+            timer.on_send(at(18));
             assert_eq!((timer.is_due(), timer.deadline()), (false, None), "one probe");
             assert!(!timer.on_progress(first, None), "no news of the probe");
             assert_eq!(timer.on_progress(una, None), is_behind);
-            timer.on_send(at(7));
+            timer.on_send(at(19));
             assert!(timer.deadline().is_some());
         }
     }
