@@ -130,10 +130,8 @@ impl Plan {
     }
     /// No transport of this run sends again without an answer for less than this.
     pub(crate) fn shortest_timer(&self) -> Duration {
-        if self.hosts.iter().any(|host| host.mode == Mode::Native) {
-            return Duration::from_micros(500);
-        }
-        Duration::from_nanos(4096 << self.ack_timeout)
+        // Both transports probe for a lost tail, and never earlier than this.
+        Duration::from_micros(500).min(Duration::from_nanos(4096 << self.ack_timeout))
     }
     /// An endpoint of this run.
     pub(crate) fn endpoint(&self, mode: Mode, seed: u64) -> EndpointConfig {
