@@ -27,7 +27,7 @@ rdma_up() {
 
 # no_unexpected [TOLERATED]: rxe counted nothing that a wire without loss does not bring.
 no_unexpected() {
-    rdma statistic show link rxe0/1 | sed "s/${1:-no such counter} [0-9]*//" > /tmp/counted
+    rdma statistic show link rxe0/1 | sed "s/\(${1:-no such counter}\) [0-9]*//g" > /tmp/counted
     rdma statistic show link rxe0/1
     for counter in duplicate_request out_of_seq_request rcvd_rnr_err send_rnr_err rcvd_seq_err retry_exceeded_err \
         retry_rnr_exceeded_err completer_retry_err send_err; do
