@@ -59,9 +59,10 @@ impl Negotiate {
     fn write(&self, out: &mut [u8]) -> usize {
         begin(out, COMMON, NEGOTIATE, COMMON_BYTES);
         out[6] = self.concatenation;
-        let Some(offer) = &self.offer else { return COMMON_BYTES };
         out[7] = 1;
-        out[COMMON_BYTES..COMMON_BYTES + OFFER_BYTES].copy_from_slice(&offer.encode());
+        // A message names one protocol at least: without an offer, none that there is.
+        let offer = self.offer.map_or([0; OFFER_BYTES], |offer| offer.encode());
+        out[COMMON_BYTES..COMMON_BYTES + OFFER_BYTES].copy_from_slice(&offer);
         COMMON_BYTES + OFFER_BYTES
     }
 }

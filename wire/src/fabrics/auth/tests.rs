@@ -86,6 +86,16 @@ fn impossible_lengths_are_refused() {
     assert_eq!(AuthMessage::decode(&reply[..16 + 64 + 1023]), payload);
 }
 
+/// Goal: a host that offers other protocols only is understood, and written as that.
+#[test]
+fn offers_of_other_protocols_are_none() {
+    let mut sent = [0; 72];
+    (sent[7], sent[8]) = (1, 77);
+    let message = AuthMessage::decode(&sent).unwrap();
+    assert!(matches!(&message, AuthMessage::Negotiate(Negotiate { offer: None, .. })));
+    assert_eq!(AuthMessage::decode(&octets(&message)), Ok(message));
+}
+
 proptest! {
     /// Goal: no octets panic, and what was understood is written as it was.
     #[test]
