@@ -17,10 +17,7 @@ for queues in 1 4; do
     step "connect with $queues queues"
     connect rdma -i $queues
     await 10 test -b /dev/nvme0n1
-    dd if=/dev/urandom of=/tmp/pattern bs=64k count=32 2> /dev/null
-    dd if=/tmp/pattern of=/dev/nvme0n1 bs=64k oflag=direct 2> /dev/null
-    dd if=/dev/nvme0n1 of=/tmp/back bs=4k count=512 iflag=direct 2> /dev/null
-    cmp /tmp/pattern /tmp/back
+    written_and_read /dev/nvme0n1
     nvme disconnect -n $nqn
 done
 step "what rxe counted"

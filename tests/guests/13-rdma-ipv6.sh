@@ -27,10 +27,7 @@ for transport in rdma tcp; do
     step "connect by $transport"
     connect $transport -i 2
     await 10 test -b /dev/nvme0n1
-    dd if=/dev/urandom of=/tmp/pattern bs=64k count=32 2> /dev/null
-    dd if=/tmp/pattern of=/dev/nvme0n1 bs=64k oflag=direct 2> /dev/null
-    dd if=/dev/nvme0n1 of=/tmp/back bs=4k count=512 iflag=direct 2> /dev/null
-    cmp /tmp/pattern /tmp/back
+    written_and_read /dev/nvme0n1
     nvme disconnect -n $nqn
 done
 step rping

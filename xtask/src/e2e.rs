@@ -50,7 +50,7 @@ pub(crate) fn run_guests() -> Outcome<Tally> {
         say(&format!("guests: {skipped} scripts skipped: {reason}"));
         return Ok(Tally { skipped, ..Tally::default() });
     }
-    // Two at once took about as long, and starved emulated peers retransmit.
+    // Two at once slow each other to about half, and starved emulated peers retransmit.
     run_scripts("tests/guests", 1)
 }
 

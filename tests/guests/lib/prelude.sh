@@ -87,6 +87,14 @@ verified() {
         --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal "$@" > /tmp/fio.log 2>&1 || fail "fio: $(cat /tmp/fio.log)"
 }
 
+# written_and_read DEVICE: 2 MiB, which stay in /tmp/pattern.
+written_and_read() {
+    dd if=/dev/urandom of=/tmp/pattern bs=64k count=32 2> /dev/null
+    dd if=/tmp/pattern of="$1" bs=64k oflag=direct 2> /dev/null
+    dd if="$1" of=/tmp/back bs=4k count=512 iflag=direct 2> /dev/null
+    cmp /tmp/pattern /tmp/back
+}
+
 # overwritten DEVICE OCTETS: so much written at random places of 32 MiB, then every block compared.
 overwritten() {
     fio --name=o --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite --bsrange=4k-64k --iodepth=8 --size=32M \

@@ -10,8 +10,8 @@ fn target(host: u8) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 8, host)), ROCE_PORT)
 }
 
-/// A target. The name of one that is gone is free at once, but for a moment in which another test
-/// starts a program: its process has a copy of all sockets until that runs.
+/// A target. The name of one that is gone may be taken for a moment more: when another test starts a
+/// program, its process has a copy of all sockets until that runs.
 fn listen(at: SocketAddr) -> ShmLink {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
