@@ -2,6 +2,7 @@
 # On top of the end-to-end scripts' helpers: runs a script in a Debian guest whose kernel is the NVMe-oF host. The guest
 # reaches servers on this machine's loopback as 10.0.2.2. Emulation is for correctness, never for speed.
 source "$FLEXBLK_ROOT/tests/e2e/lib/common.bash"
+source "$FLEXBLK_ROOT/tests/guests/lib/machine.bash"
 
 # The target listens at 127.0.0.1, which guests see as $host_addr, on a port that no other script uses.
 nqn=nqn.2026-11.io.flexblk:guest
@@ -12,6 +13,7 @@ guest_forward=
 # How a guest is on the network: behind QEMU's own, or as lib/rdma.bash says.
 guest_nic=user
 guest_addr=10.0.2.15/24
+guest_mac=52:54:00:90:00:10
 # A host NQN and the id that belongs to it.
 host_id=4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0e
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
@@ -29,6 +31,9 @@ trap 'ends_with=$?; end_guests; set +e; (exit $ends_with); on_exit' EXIT
 # What both sides of a script may use; put in front of every guest's script.
 guest_prelude() {
     cat <<PRELUDE
+ip link set eth0 address $guest_mac
+ip link set eth0 up
+ip addr add $guest_addr dev eth0
 nqn=$nqn
 host_addr=$host_addr
 port=$port
@@ -42,16 +47,14 @@ PRELUDE
 # printed is in $SCRATCH/NAME.log.
 guest() {
     local name=$1 seconds=$2 log=$SCRATCH/$1.log status=0
-    mkdir -p "$SCRATCH/$name"
-    { guest_prelude && cat; } > "$SCRATCH/$name/test.sh"
-    # A second archive on top of the image's.
-    (cd "$SCRATCH/$name" && echo test.sh | cpio --quiet -o -H newc | gzip -1) > "$SCRATCH/$name.gz"
-    cat "$FLEXBLK_GUESTS/initramfs.gz" "$SCRATCH/$name.gz" > "$SCRATCH/$name.initramfs"
+    { guest_prelude && cat; } > "$SCRATCH/$name.disk"
+    [ "$(stat -c %s "$SCRATCH/$name.disk")" -lt $test_disk_bytes ] || fail "guest $name: its script is too long"
+    truncate -s $test_disk_bytes "$SCRATCH/$name.disk"
     # Emulation takes what is left: a server that it starves answers late, which guests count as losses.
-    timeout --kill-after=5 "$seconds" nice -n 10 qemu-system-x86_64 -pidfile "$SCRATCH/$name.qemu" -accel tcg -cpu max -smp 1 -m 768 -nographic -no-reboot \
-        -nic "$guest_nic,model=virtio-net-pci${guest_forward:+,$guest_forward}" -kernel "$FLEXBLK_GUESTS/vmlinuz" -initrd "$SCRATCH/$name.initramfs" \
-        -append "console=ttyS0 panic=-1 quiet no_timer_check guest_addr=$guest_addr" < /dev/null > "$log" 2>&1 || status=$?
-    rm -f "$SCRATCH/$name.gz" "$SCRATCH/$name.initramfs"
-    [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(tail -30 "$log")"
+    timeout --kill-after=5 "$seconds" nice -n 10 bash -c 'source "$1"; shift; machine "$@"' machine \
+        "$FLEXBLK_ROOT/tests/guests/lib/machine.bash" "$FLEXBLK_GUESTS" "$SCRATCH/$name.disk" "$log" \
+        "$guest_nic${guest_forward:+,$guest_forward}" -pidfile "$SCRATCH/$name.qemu" \
+        -incoming "exec:cat '$FLEXBLK_GUESTS/state'" < /dev/null > "$SCRATCH/$name.said" 2>&1 || status=$?
+    [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(cat "$SCRATCH/$name.said") $(tail -30 "$log")"
     grep -q '^GUEST-END 0 ' "$log" || fail "guest $name: $(sed -n '/GUEST-BEGIN/,$p' "$log" | tail -60)"
 }

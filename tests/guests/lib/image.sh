@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # image.sh FOLDER: makes FOLDER/vmlinuz and FOLDER/initramfs.gz, a Debian 6.12 guest with the NVMe-oF hosts and targets of
-# its kernel, nvme-cli, fio, rping, perftest and tools for file systems. What is there already stays. The kernel comes from Debian's
-# packages; it is unpacked, not installed.
+# its kernel, nvme-cli, fio, rping, perftest and tools for file systems, and FOLDER/state, such a guest that waits for a
+# test. What is there already stays. The kernel comes from Debian's packages; it is unpacked, not installed.
 set -euo pipefail
 export LC_ALL=C
 
 folder=$1
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$lib/machine.bash"
 # Not the cloud flavour: it has no rdma_rxe. Linux 6.1 has no NVMe authentication.
 kernels='^linux-image-6\.12\.[^-]*-amd64$'
 modules=(virtio_pci virtio_net virtio_blk nvme-tcp nvme-rdma rdma_rxe rdma_ucm nvmet nvmet-tcp nvmet-rdma brd null_blk
@@ -94,4 +95,7 @@ if is_stale; then
     cp "$folder/kernel/tree/boot/vmlinuz-$(cat "$folder/kernel/version")" "$folder/vmlinuz"
     (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$folder/initramfs.new"
     mv "$folder/initramfs.new" "$folder/initramfs.gz"
+fi
+if [ ! "$folder/state" -nt "$folder/initramfs.gz" ] || [ "$lib/machine.bash" -nt "$folder/state" ]; then
+    save_state "$folder"
 fi

@@ -24,7 +24,8 @@ guest_on() {
         ip link set "tap$1" mtu "$mtu" master guests0 up
         ip link set guests0 mtu "$mtu"
     }
-    guest_nic=tap,ifname=tap$1,script=no,downscript=no,mac=52:54:00:90:00:1$1
+    guest_nic=tap,ifname=tap$1,script=no,downscript=no
+    guest_mac=52:54:00:90:00:1$1
     guest_addr=10.90.0.1$1/24
 }
 guest_on 1
