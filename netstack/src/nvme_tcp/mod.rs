@@ -45,7 +45,7 @@ mod turn;
 mod tests;
 
 #[cfg(feature = "fuzz")]
-pub use tests::session;
+pub use {tests::session, tls::first_message};
 
 pub use beside::Beside;
 pub use config::TcpConfig;

@@ -15,6 +15,8 @@ mod records;
 mod session;
 
 pub(super) use channel::Channel;
+#[cfg(feature = "fuzz")]
+pub use hello::check as first_message;
 
 use crate::fabric::Psk;
 use session::Config;
