@@ -41,9 +41,18 @@ impl Server {
         assert!(listens.is_some(), "it does not listen: {:?}", fs::read(folder.join("log")));
         thread::spawn(move || lines.count());
         let server = Server { child, address: address.into(), folder };
-        // What the first question opens stays.
+        // What the first question opens stays, but for its connection, which ends soon after the answer.
         server.connections();
+        server.settle();
         server
+    }
+    /// Waits until two looks, one after the other, find as many descriptors.
+    fn settle(&self) {
+        let mut before = usize::MAX;
+        while before != self.holds().descriptors {
+            before = self.holds().descriptors;
+            thread::sleep(Duration::from_millis(50));
+        }
     }
     pub(crate) fn holds(&self) -> Holds {
         let at = format!("/proc/{}", self.child.id());
