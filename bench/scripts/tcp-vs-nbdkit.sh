@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `flexblk bench` over NVMe/TCP on our target beside fio's nbd engine on nbdkit's memory plug-in: alternated runs on one
 # machine over loopback, server on CPU 0, client on CPU 1, 512 MiB in RAM. Prints medians, spread and the ratio for each
-# workload, then what digests cost. Both sides of ours spin and both of nbdkit's sleep, as users find them: the ratio is
+# workload, then what digests cost, and at last the bare exchange over TCP, the limit of this machine. Both sides of ours spin and both of nbdkit's sleep, as users find them: the ratio is
 # of two products, not of two protocols. Usage: bench/scripts/tcp-vs-nbdkit.sh [ROUNDS] [SECONDS]
 set -eu
 cd "$(dirname "$0")/../.."
@@ -45,3 +45,4 @@ for job in "randread 4k 32" "read 128k 8" "write 128k 8"; do
 	awk -v j="$1 $2 x$3, digests" -v a="$(stat < "$dir/a")" -v b="$(stat < "$dir/b")" 'BEGIN {split(a,x," "); split(b,y," ");
 		printf "%-24s %10d (%7d..%7d) %7.1f   of those without %5.2f\n", j, x[1],x[2],x[3],x[4], x[1]/y[1]}'
 done
+out/release/flexblk limits --time $((rounds * seconds * 4)) | grep TCP

@@ -65,7 +65,7 @@ pub(super) fn run(
 }
 
 /// Two CPUs of those that this process may use, if there are two.
-fn cpus() -> [Option<usize>; 2] {
+pub(super) fn cpus() -> [Option<usize>; 2] {
     let Ok(all) = rustix::thread::sched_getaffinity(None) else { return [None; 2] };
     let mut usable = (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| all.is_set(cpu));
     match (usable.next(), usable.next()) {
@@ -74,7 +74,7 @@ fn cpus() -> [Option<usize>; 2] {
     }
 }
 
-fn spawn<T: Send + 'static>(
+pub(super) fn spawn<T: Send + 'static>(
     cpu: Option<usize>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::thread::JoinHandle<T> {
@@ -87,6 +87,26 @@ fn spawn<T: Send + 'static>(
         }
         work()
     })
+}
+
+/// Times of exchanges, in nanoseconds.
+pub(super) fn histogram() -> io::Result<Histogram<u64>> {
+    Histogram::new_with_max(EXCHANGE_NS_MAX, 3).map_err(|error| io::Error::other(error.to_string()))
+}
+
+impl Exchange {
+    /// What is told of exchanges of blocks of `block_bytes`.
+    pub(super) fn of(times: &Histogram<u64>, per_s: f64, block_bytes: u32, lost: u64) -> Exchange {
+        let micros = |q| rate(times.value_at_quantile(q), Duration::from_secs(1000));
+        Exchange {
+            per_s,
+            gb_per_s: per_s * f64::from(block_bytes) / 1e9,
+            p50_us: micros(0.5),
+            p99_us: micros(0.99),
+            count: times.len(),
+            lost,
+        }
+    }
 }
 
 /// The side that has the blocks.
@@ -180,8 +200,7 @@ impl Client {
         let mut registry = Registry::new(1, 1);
         let region = Region::allocate(4096)?;
         let request = registry.register(&region, Access::LOCAL_READ).map_err(io::Error::other)?;
-        let histogram = Histogram::new_with_max(EXCHANGE_NS_MAX, 3)
-            .map_err(|error| io::Error::other(error.to_string()))?;
+        let histogram = histogram()?;
         let slot = Slot { sequence: 0, octets_left: 0, asked_at: Instant::now() };
         let (slots, batch) = (vec![slot; depth as usize], TxBatch::new(depth as usize));
         let (random, lost) = (1, 0);
@@ -222,15 +241,7 @@ impl Client {
             }
         }
         let per_s = rate(self.histogram.len(), now - started);
-        let micros = |q| rate(self.histogram.value_at_quantile(q), Duration::from_secs(1000));
-        Ok(Exchange {
-            per_s,
-            gb_per_s: per_s * f64::from(self.block_bytes) / 1e9,
-            p50_us: micros(0.5),
-            p99_us: micros(0.99),
-            count: self.histogram.len(),
-            lost: self.lost,
-        })
+        Ok(Exchange::of(&self.histogram, per_s, self.block_bytes, self.lost))
     }
 
     /// Asks for a random block into `slot`.
