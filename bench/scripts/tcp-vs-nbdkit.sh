@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # `flexblk bench` over NVMe/TCP on our target beside fio's nbd engine on nbdkit's memory plug-in: alternated runs on one
 # machine over loopback, server on CPU 0, client on CPU 1, 512 MiB in RAM. Prints medians, spread and the ratio for each
-# workload, then what digests cost, and at last the bare exchange over TCP, the limit of this machine. Both sides of ours spin and both of nbdkit's sleep, as users find them: the ratio is
-# of two products, not of two protocols. Usage: bench/scripts/tcp-vs-nbdkit.sh [ROUNDS] [SECONDS]
+# workload, then what digests cost, and at last the bare exchange over TCP: the limit of this machine. Both sides of ours
+# spin and both of nbdkit's sleep, as users find them: the ratio is of two products, not of two protocols.
+# Usage: bench/scripts/tcp-vs-nbdkit.sh [ROUNDS] [SECONDS]
 set -eu
 cd "$(dirname "$0")/../.."
 rounds=${1:-3} seconds=${2:-3}
