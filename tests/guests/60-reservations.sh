@@ -13,7 +13,7 @@ serve "${args[@]}"
     until grep -q '^KILL-TARGET' "$SCRATCH/reservations.log" 2> /dev/null; do sleep 0.2; done
     kill -KILL "$server_pid"
     # Its control socket is free once it is gone.
-    while kill -0 "$server_pid" 2> /dev/null; do sleep 0.1; done
+    while [ -e "/proc/$server_pid/exe" ]; do sleep 0.1; done
     exec "$FLEXBLK" serve "${args[@]}" >> "$SCRATCH/serve.log" 2>&1
 ) &
 helper_pids=($!)
