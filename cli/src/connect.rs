@@ -1,10 +1,12 @@
 //! From what was typed to a live session.
 
 use crate::args::Secrets;
+use crate::args::copy::Copy;
 use crate::failure::Failure;
 use crate::keys;
 use initiator::edge::{self, Settings};
 use initiator::{NamespaceInfo, PollMode, TargetSpec};
+use netstack::link::inject::Rule;
 use std::path::PathBuf;
 
 pub(crate) use initiator::edge::AnySession;
@@ -19,19 +21,19 @@ pub(crate) struct Options {
     pub queue_depth: u16,
     /// Record every packet.
     pub pcap: Option<PathBuf>,
+    /// What is done to which packets, for tests.
+    pub inject: Vec<Rule>,
+}
+
+/// A session for reading or writing, and its namespace.
+pub(crate) fn namespace(args: &Copy) -> Result<(AnySession, NamespaceInfo), Failure> {
+    let (secrets, inject) = (args.secrets.clone(), args.faults.inject.clone());
+    let poll = PollMode::Adaptive;
+    let options = Options { poll, secrets, queue_depth: 128, pcap: None, inject };
+    namespace_with(&args.target, &options)
 }
 
 /// A session on a target string, and its namespace.
-pub(crate) fn namespace(
-    target: &str,
-    secrets: &Secrets,
-    poll: PollMode,
-) -> Result<(AnySession, NamespaceInfo), Failure> {
-    let secrets = secrets.clone();
-    namespace_with(target, &Options { poll, secrets, queue_depth: 128, pcap: None })
-}
-
-/// The same, with options.
 pub(crate) fn namespace_with(
     target: &str,
     options: &Options,
@@ -49,6 +51,7 @@ pub(crate) fn namespace_with(
         queue_depth: options.queue_depth,
         poll: options.poll,
         pcap: options.pcap.clone(),
+        inject: options.inject.clone(),
         ..Settings::default()
     };
     let mut session = edge::connect(&spec, &settings)?;

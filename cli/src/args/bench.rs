@@ -1,6 +1,6 @@
 //! `flexblk bench` and `flexblk limits`.
 
-use super::{Format, Poll, Secrets};
+use super::{Faults, Format, Poll, Secrets};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 pub(crate) struct Bench {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
     /// nvme-tcp://…. With link=udp|shm|raw|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each
-    /// time: more paths to the subsystem. With
+    /// shared memory if it can. With cc=fixed|swift|dcqcn [fixed] (RDMA): congestion control. With
+    /// hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each time: more paths to the subsystem. With
     /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
     pub target: String,
     /// Authentication.
@@ -52,6 +52,9 @@ pub(crate) struct Bench {
     /// Record every packet of job 0, which goes by UDP then.
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Each job counts its own packets.
+    #[command(flatten)]
+    pub faults: Faults,
     /// How to print.
     #[arg(short = 'o', long = "output-format", value_enum, default_value_t)]
     pub output: Format,

@@ -1,6 +1,8 @@
 //! What several verbs take.
 
 use clap::{Args, ValueEnum};
+use netstack::endpoint::CcKind;
+use netstack::link::inject::Rule;
 use std::net::IpAddr;
 
 /// How to wait for work.
@@ -78,6 +80,40 @@ pub(crate) enum Offer {
     Raw,
 }
 
+/// Congestion control of what this side sends by RDMA.
+#[derive(
+    Clone, Copy, ValueEnum, serde::Deserialize, serde::Serialize, Debug, Default, PartialEq, Eq,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Cc {
+    /// A window of 1 MiB that never moves.
+    #[default]
+    Fixed,
+    /// By delay: windows that keep queues short.
+    Swift,
+    /// By ECN: rates that give way to the marks of switches.
+    Dcqcn,
+}
+
+impl From<Cc> for CcKind {
+    fn from(cc: Cc) -> Self {
+        match cc {
+            Cc::Fixed => CcKind::default(),
+            Cc::Swift => CcKind::Swift,
+            Cc::Dcqcn => CcKind::Dcqcn,
+        }
+    }
+}
+
+/// What is done to packets, for tests.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// For tests: does something to chosen packets of RDMA, as drop:write-last:1 (docs/loss.md); may be
+    /// given several times. Packets go by UDP then.
+    #[arg(long, value_name = "FAULT:KIND:WHICH", hide_short_help = true)]
+    pub inject: Vec<Rule>,
+}
+
 /// How to print.
 #[derive(Clone, Copy, ValueEnum, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -109,6 +145,9 @@ pub(crate) struct Port {
     /// This side's address.
     #[arg(short = 'w', long)]
     pub host_traddr: Option<IpAddr>,
+    /// Congestion control of what this side sends (rdma) [fixed].
+    #[arg(long, value_enum)]
+    pub cc: Option<Cc>,
     /// Authentication.
     #[command(flatten)]
     pub secrets: Secrets,
@@ -149,5 +188,26 @@ pub(crate) struct Secrets {
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secrets(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: options, files and target strings know the same names of congestion control.
+    #[test]
+    fn congestion_control_has_one_set_of_names() {
+        let names: Vec<String> = Cc::value_variants()
+            .iter()
+            .filter_map(|cc| cc.to_possible_value().map(|value| value.get_name().to_owned()))
+            .collect();
+        assert_eq!(names, CcKind::NAMES);
+        for cc in Cc::value_variants() {
+            let name = CcKind::from(*cc).name();
+            assert_eq!(serde_json::to_value(cc).unwrap(), name);
+            assert_eq!(Cc::from_str(name, false), Ok(*cc));
+        }
+        assert_eq!(CcKind::from(Cc::default()), CcKind::default());
     }
 }

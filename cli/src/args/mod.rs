@@ -11,7 +11,7 @@ pub(crate) mod rdma;
 mod serve;
 
 pub(crate) use bench::{Bench, Limits, Rw};
-pub(crate) use common::{Format, Namespace, Offer, Poll, Port, Secrets, Transport};
+pub(crate) use common::{Cc, Faults, Format, Namespace, Offer, Poll, Port, Secrets, Transport};
 pub(crate) use compare::{Compare, CompareChild};
 pub(crate) use discover::Discover;
 pub(crate) use keys::{CheckDhchapKey, GenDhchapKey};

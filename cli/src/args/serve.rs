@@ -1,6 +1,6 @@
 //! `flexblk serve`.
 
-use super::{Offer, Poll, Transport};
+use super::{Cc, Offer, Poll, Transport};
 use clap::Args;
 use netstack::link::inject::Rule;
 use std::net::IpAddr;
@@ -51,6 +51,9 @@ pub(crate) struct Serve {
     /// How hosts reach it [auto].
     #[arg(long, value_enum)]
     pub link: Option<Offer>,
+    /// Congestion control of what the target sends by RDMA [fixed].
+    #[arg(long, value_enum)]
+    pub cc: Option<Cc>,
     /// UDP port of the transport (RoCEv2's is 4791; stock hosts expect it).
     #[arg(long, default_value_t = 4791, hide_short_help = true)]
     pub udp_port: u16,

@@ -1,7 +1,7 @@
 //! How users name a remote namespace: SPDK's string, or a URI.
 //!
 //! `trtype=rdma traddr=127.0.0.1 trsvcid=4420 subnqn=NQN ns=1 [hostaddr=…] [hostnqn=…] [mode=native|roce]
-//! [link=auto|udp|shm|raw]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
+//! [link=auto|udp|shm|raw] [cc=fixed|swift|dcqcn]` or `nvme-rdma://127.0.0.1:4420/NQN/1[?mode=roce&hostaddr=…]`; over TCP
 //! `trtype=tcp traddr=… [hdgst=on|off] [ddgst=on|off]` or `nvme-tcp://…`. With authentication:
 //! `dhchap_secret=DHHC-1:… [dhchap_ctrl_secret=DHHC-1:…]`. With TLS (TCP): `tls_key=NVMeTLSkey-1:…`, or with a
 //! secret `concat=on`.
@@ -10,6 +10,7 @@
 mod parse;
 
 use auth::{HostKeys, Secret, TlsKey};
+use netstack::endpoint::CcKind;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -71,6 +72,8 @@ pub struct TargetSpec {
     pub mode: WireMode,
     /// By which way (RDMA).
     pub link: LinkChoice,
+    /// Congestion control of what this side sends (RDMA); a fixed window when not said.
+    pub cc: Option<CcKind>,
     /// Ask for digests of headers (TCP).
     pub header_digest: bool,
     /// Ask for digests of data (TCP).
@@ -113,6 +116,7 @@ impl TargetSpec {
             hostnqn: None,
             mode: WireMode::Native,
             link: LinkChoice::Auto,
+            cc: None,
             header_digest: false,
             data_digest: false,
             dhchap_secret: None,
@@ -136,6 +140,9 @@ impl TargetSpec {
         }
         if self.tls_key.is_some() && self.transport != Transport::Tcp {
             return Err("tls_key= is for trtype=tcp".into());
+        }
+        if self.cc.is_some() && self.transport != Transport::Rdma {
+            return Err("cc= is for trtype=rdma: the kernel has that of TCP".into());
         }
         Ok(self)
     }

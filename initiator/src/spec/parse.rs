@@ -2,6 +2,7 @@
 
 use super::{LinkChoice, NVME_PORT, TargetSpec, Transport, WireMode};
 use auth::Secret;
+use netstack::endpoint::CcKind;
 use std::net::{IpAddr, SocketAddr};
 
 /// Paths besides the first, at most.
@@ -59,6 +60,10 @@ fn set(spec: &mut TargetSpec, key: &str, value: &str) -> Result<(), String> {
                 "roce" => WireMode::Roce,
                 _ => return Err(bad("native or roce")),
             }
+        }
+        "cc" => {
+            let names = || format!("one of {}", CcKind::NAMES.join(", "));
+            spec.cc = Some(CcKind::named(value).ok_or_else(|| bad(&names()))?);
         }
         "link" => {
             spec.link = match value {

@@ -16,6 +16,18 @@ fn words_and_uri_agree() {
     assert_eq!(words.link, LinkChoice::Shm);
 }
 
+/// Goal: congestion control is named in both spellings, and left to the endpoint where nothing is said.
+#[test]
+fn congestion_control_is_named() {
+    for name in CcKind::NAMES {
+        let words: TargetSpec = format!("traddr=1.2.3.4 cc={name}").parse().unwrap();
+        assert_eq!(words, format!("nvme-rdma://1.2.3.4/?cc={name}").parse().unwrap());
+        assert_eq!(words.cc, CcKind::named(name));
+    }
+    let unsaid: TargetSpec = "traddr=1.2.3.4".parse().unwrap();
+    assert_eq!(unsaid.cc, None);
+}
+
 /// Goal: TCP is named by a word or a scheme, with its digests.
 #[test]
 fn tcp_is_spoken() {
@@ -84,6 +96,8 @@ fn mistakes_are_named() {
         ("traddr=1.2.3.4 trtype=fc", "rdma or tcp"),
         ("traddr=1.2.3.4 trtype=tcp hdgst=yes", "on or off"),
         ("traddr=1.2.3.4 link=tcp", "auto, udp, shm or raw"),
+        ("traddr=1.2.3.4 cc=reno", "one of fixed, swift, dcqcn"),
+        ("traddr=1.2.3.4 trtype=tcp cc=swift", "cc= is for trtype=rdma"),
         ("traddr=1.2.3.4 colour=red", "not known"),
         ("traddr=1.2.3.4 path=1.2.3:4420", "not an IP address"),
         ("http://1.2.3.4/", "not spoken"),
