@@ -114,6 +114,7 @@ impl JobArgs {
         let waiter = Waiter::new(self.poll);
         let report = load::run(session.host(), ns, load, waiter, &mut progress)?;
         let link = session.host().fabric().way();
+        connect::tell_hits(session.host().fabric());
         session.close();
         Ok((report, link))
     }

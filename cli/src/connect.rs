@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::keys;
 use initiator::edge::{self, Settings};
 use initiator::{NamespaceInfo, PollMode, TargetSpec};
+use netstack::fabric::Fabric;
 use netstack::link::inject::Rule;
 use std::path::PathBuf;
 
@@ -57,6 +58,15 @@ pub(crate) fn namespace_with(
     let mut session = edge::connect(&spec, &settings)?;
     let ns = session.namespace(spec.nsid)?;
     Ok((session, ns))
+}
+
+/// What `--inject` did, among the messages of `FLEXBLK_LOG=info`, where a target tells it, too.
+pub(crate) fn tell_hits(fabric: &impl Fabric) {
+    fabric.counters(&mut |name, count| {
+        if name.starts_with("inject.") {
+            tracing::info!(name, count);
+        }
+    });
 }
 
 /// Moves this thread to a CPU.

@@ -57,6 +57,7 @@ pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
         out.write_all(&octets).map_err(output::failed)?;
     }
     out.flush().map_err(output::failed)?;
+    connect::tell_hits(session.host().fabric());
     session.close();
     Ok(())
 }
@@ -99,6 +100,7 @@ pub(crate) fn write(args: &WriteArgs) -> Result<(), Failure> {
         pipe.oldest()?;
     }
     session.flush(&ns).map_err(|e| Failure::new(e.to_string()))?;
+    connect::tell_hits(session.host().fabric());
     session.close();
     if let Some(count) = args.count.filter(|&count| given < count) {
         return Err(Failure::new(format!(

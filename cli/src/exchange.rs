@@ -28,6 +28,7 @@ pub(crate) fn write_if_equal(args: &Copy, expected: &Path) -> Result<(), Failure
         return Err(Failure::new("the namespace holds something else there: nothing was written"));
     }
     session.flush(&ns)?;
+    connect::tell_hits(session.host().fabric());
     session.close();
     Ok(())
 }

@@ -11,6 +11,7 @@ pub(crate) use ping::run as ping;
 use crate::args::Offer;
 use crate::args::rdma::{Way, Wire};
 use crate::bench::poll_mode;
+use crate::connect;
 use crate::failure::Failure;
 use crate::link;
 use ::bench::rdma::{Fault, Tool, drive};
@@ -85,7 +86,9 @@ fn run_tool<T: Tool>(nic: &mut Nic<AnyLink>, tool: &mut T, way: &Way) -> Result<
             printed = outcome;
         }
     };
-    drive(nic, tool, Waiter::new(poll_mode(way.poll)), &stop, &mut say).map_err(failure)?;
+    let outcome = drive(nic, tool, Waiter::new(poll_mode(way.poll)), &stop, &mut say);
+    connect::tell_hits(nic);
+    outcome.map_err(failure)?;
     printed?;
     Ok(stop.load(Ordering::Relaxed))
 }
