@@ -1,6 +1,6 @@
 //! The looking verbs: id-ctrl, id-ns, list-ns.
 
-use crate::args::{Format, Namespace, Port};
+use crate::args::{Format, Namespace, Port, Transport};
 use crate::discover::{self, Log};
 use crate::failure::Failure;
 use crate::keys;
@@ -34,6 +34,8 @@ fn connect_with(
     spec.subnqn = subnqn;
     spec.hostaddr = port.host_traddr;
     spec.hostnqn = port.hostnqn.clone();
+    // A port of TCP may be one of many: what is said of RDMA is for the others.
+    spec.cc = port.cc.filter(|_| port.transport == Transport::Rdma).map(Into::into);
     keys::set(&mut spec, &port.secrets)?;
     if !must_prove {
         spec.dhchap_ctrl_secret = None;

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use ::bench::load::{self, JobReport, Load, Report, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 use initiator::{NamespaceInfo, PollMode, Waiter};
+use netstack::link::inject::Rule;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::mpsc;
@@ -48,6 +49,7 @@ struct JobArgs {
     poll: PollMode,
     cpu: Option<usize>,
     pcap: Option<std::path::PathBuf>,
+    inject: Vec<Rule>,
     job: u16,
     jobs: u16,
     workload: Workload,
@@ -74,6 +76,7 @@ impl JobArgs {
             poll: poll_mode(args.poll),
             cpu: args.cpu.map(|cpu| cpu + usize::from(job)),
             pcap: args.pcap.clone().filter(|_| job == 0),
+            inject: args.faults.inject.clone(),
             job,
             jobs: args.jobs,
             workload,
@@ -94,6 +97,7 @@ impl JobArgs {
             secrets: self.secrets.clone(),
             queue_depth: self.args_depth,
             pcap: self.pcap.clone(),
+            inject: self.inject.clone(),
         };
         let (mut session, ns) = connect::namespace_with(&self.target, &options)?;
         let load = self.load(&ns)?;
@@ -110,6 +114,7 @@ impl JobArgs {
         let waiter = Waiter::new(self.poll);
         let report = load::run(session.host(), ns, load, waiter, &mut progress)?;
         let link = session.host().fabric().way();
+        connect::tell_hits(session.host().fabric());
         session.close();
         Ok((report, link))
     }

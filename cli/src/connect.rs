@@ -1,10 +1,13 @@
 //! From what was typed to a live session.
 
 use crate::args::Secrets;
+use crate::args::copy::Copy;
 use crate::failure::Failure;
 use crate::keys;
 use initiator::edge::{self, Settings};
 use initiator::{NamespaceInfo, PollMode, TargetSpec};
+use netstack::fabric::Fabric;
+use netstack::link::inject::Rule;
 use std::path::PathBuf;
 
 pub(crate) use initiator::edge::AnySession;
@@ -19,19 +22,19 @@ pub(crate) struct Options {
     pub queue_depth: u16,
     /// Record every packet.
     pub pcap: Option<PathBuf>,
+    /// What is done to which packets, for tests.
+    pub inject: Vec<Rule>,
+}
+
+/// A session for reading or writing, and its namespace.
+pub(crate) fn namespace(args: &Copy) -> Result<(AnySession, NamespaceInfo), Failure> {
+    let (secrets, inject) = (args.secrets.clone(), args.faults.inject.clone());
+    let poll = PollMode::Adaptive;
+    let options = Options { poll, secrets, queue_depth: 128, pcap: None, inject };
+    namespace_with(&args.target, &options)
 }
 
 /// A session on a target string, and its namespace.
-pub(crate) fn namespace(
-    target: &str,
-    secrets: &Secrets,
-    poll: PollMode,
-) -> Result<(AnySession, NamespaceInfo), Failure> {
-    let secrets = secrets.clone();
-    namespace_with(target, &Options { poll, secrets, queue_depth: 128, pcap: None })
-}
-
-/// The same, with options.
 pub(crate) fn namespace_with(
     target: &str,
     options: &Options,
@@ -49,11 +52,21 @@ pub(crate) fn namespace_with(
         queue_depth: options.queue_depth,
         poll: options.poll,
         pcap: options.pcap.clone(),
+        inject: options.inject.clone(),
         ..Settings::default()
     };
     let mut session = edge::connect(&spec, &settings)?;
     let ns = session.namespace(spec.nsid)?;
     Ok((session, ns))
+}
+
+/// What `--inject` did, among the messages of `FLEXBLK_LOG=info`, where a target tells it, too.
+pub(crate) fn tell_hits(fabric: &impl Fabric) {
+    fabric.counters(&mut |name, count| {
+        if name.starts_with("inject.") {
+            tracing::info!(name, count);
+        }
+    });
 }
 
 /// Moves this thread to a CPU.

@@ -10,6 +10,7 @@ use crate::discover::{self, Found};
 use crate::failure::Failure;
 use crate::output::print;
 use initiator::NamespaceInfo;
+use netstack::endpoint::CcKind;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -112,7 +113,7 @@ impl Subsystem {
         let strings = |nsid: u32, seen: BTreeMap<Transport, Vec<SocketAddr>>| {
             let line = |(transport, paths): (Transport, Vec<SocketAddr>)| {
                 let target = discover::target(transport, &paths, &self.nqn)?;
-                Some(format!("{target}{} ns={nsid}", own_words(port)))
+                Some(format!("{target}{} ns={nsid}", own_words(port, transport)))
             };
             seen.into_iter().filter_map(line).collect()
         };
@@ -164,10 +165,12 @@ impl Subsystem {
 }
 
 /// What was typed of this host, for the strings. Secrets are not: they are given to each verb.
-fn own_words(port: &Port) -> String {
+fn own_words(port: &Port, transport: Transport) -> String {
     let hostnqn = port.hostnqn.iter().map(|nqn| format!(" hostnqn={nqn}"));
     let hostaddr = port.host_traddr.iter().map(|addr| format!(" hostaddr={addr}"));
-    hostnqn.chain(hostaddr).collect()
+    let cc = port.cc.filter(|_| transport == Transport::Rdma);
+    let cc = cc.map(|cc| format!(" cc={}", CcKind::from(cc).name()));
+    hostnqn.chain(hostaddr).chain(cc).collect()
 }
 
 #[cfg(test)]

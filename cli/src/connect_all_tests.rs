@@ -16,6 +16,8 @@ fn port() -> Port {
         "nqn.h",
         "-w",
         "192.0.2.7",
+        "--cc",
+        "dcqcn",
     ];
     let parsed = crate::args::Cli::try_parse_from(words).unwrap();
     let crate::args::Command::ConnectAll(port) = parsed.command else { panic!("another verb") };
@@ -52,12 +54,12 @@ fn namespaces_are_told_with_their_paths() {
         .iter()
         .map(|(nsid, (_, targets))| (*nsid, targets.iter().map(String::as_str).collect()))
         .collect();
-    let of = |words: &str, nsid: u32| {
-        format!("{words}subnqn={NQN} hostnqn=nqn.h hostaddr=192.0.2.7 ns={nsid}")
+    let of = |words: &str, then: &str| {
+        format!("{words}subnqn={NQN} hostnqn=nqn.h hostaddr=192.0.2.7 {then}")
     };
-    let rdma = of("trtype=rdma traddr=192.0.2.1 trsvcid=4420 ", 1);
-    let tcp = of("trtype=tcp traddr=192.0.2.1 trsvcid=4420 path=192.0.2.3:4420 ", 1);
-    let second = of("trtype=tcp traddr=192.0.2.1 trsvcid=4420 ", 2);
+    let rdma = of("trtype=rdma traddr=192.0.2.1 trsvcid=4420 ", "cc=dcqcn ns=1");
+    let tcp = of("trtype=tcp traddr=192.0.2.1 trsvcid=4420 path=192.0.2.3:4420 ", "ns=1");
+    let second = of("trtype=tcp traddr=192.0.2.1 trsvcid=4420 ", "ns=2");
     let mut first = vec![rdma.as_str(), tcp.as_str()];
     first.sort_unstable();
     let mut found = targets[0].1.clone();

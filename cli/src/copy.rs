@@ -5,7 +5,7 @@ use crate::connect;
 use crate::exchange;
 use crate::failure::Failure;
 use crate::output;
-use initiator::{Completion, IoOp, NamespaceInfo, PollMode};
+use initiator::{Completion, IoOp, NamespaceInfo};
 use memory::{Mr, Region};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -38,7 +38,7 @@ struct Pipe<'a> {
 
 /// Namespace → standard output.
 pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
-    let (mut session, ns) = connect::namespace(&args.target, &args.secrets, PollMode::Adaptive)?;
+    let (mut session, ns) = connect::namespace(args)?;
     let end = span(args, &ns)?;
     let mut out = std::io::stdout().lock();
     let mut pipe = Pipe::new(&mut session, ns)?;
@@ -57,6 +57,7 @@ pub(crate) fn read(args: &Copy) -> Result<(), Failure> {
         out.write_all(&octets).map_err(output::failed)?;
     }
     out.flush().map_err(output::failed)?;
+    connect::tell_hits(session.host().fabric());
     session.close();
     Ok(())
 }
@@ -67,7 +68,7 @@ pub(crate) fn write(args: &WriteArgs) -> Result<(), Failure> {
         return exchange::write_if_equal(&args.copy, expected);
     }
     let args = &args.copy;
-    let (mut session, ns) = connect::namespace(&args.target, &args.secrets, PollMode::Adaptive)?;
+    let (mut session, ns) = connect::namespace(args)?;
     let end = span(args, &ns)?;
     let mut input = std::io::stdin().lock();
     let mut given = 0;
@@ -99,6 +100,7 @@ pub(crate) fn write(args: &WriteArgs) -> Result<(), Failure> {
         pipe.oldest()?;
     }
     session.flush(&ns).map_err(|e| Failure::new(e.to_string()))?;
+    connect::tell_hits(session.host().fabric());
     session.close();
     if let Some(count) = args.count.filter(|&count| given < count) {
         return Err(Failure::new(format!(

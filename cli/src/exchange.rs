@@ -3,7 +3,6 @@
 use crate::args::copy::Copy;
 use crate::connect;
 use crate::failure::Failure;
-use initiator::PollMode;
 use std::io::Read;
 use std::path::Path;
 
@@ -24,11 +23,12 @@ pub(crate) fn write_if_equal(args: &Copy, expected: &Path) -> Result<(), Failure
             expected.len()
         )));
     }
-    let (mut session, ns) = connect::namespace(&args.target, &args.secrets, PollMode::Adaptive)?;
+    let (mut session, ns) = connect::namespace(args)?;
     if !session.compare_and_write(&ns, args.offset, &expected, &new)? {
         return Err(Failure::new("the namespace holds something else there: nothing was written"));
     }
     session.flush(&ns)?;
+    connect::tell_hits(session.host().fabric());
     session.close();
     Ok(())
 }

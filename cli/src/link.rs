@@ -2,57 +2,23 @@
 
 use crate::args::Offer;
 use crate::failure::Failure;
-use initiator::udp::AnyLink;
-use netstack::link::inject::Rule;
-use netstack::link::{HostLink, InjectLink, Link, PcapLink, RawLink, ShmLink, UdpLink};
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind};
+use initiator::udp::{AnyLink, Taps};
+use netstack::link::{HostLink, Link, RawLink, ShmLink, UdpLink};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Instant;
-
-/// Decides for the rules of `--inject` that have a chance: the same packets in each run.
-const INJECT_SEED: u64 = 1;
-
-/// What the command line asks for.
-#[derive(Clone, Copy)]
-pub(crate) struct Wanted<'a> {
-    /// By which ways.
-    pub(crate) offer: Offer,
-    /// What is done to which packets, for tests.
-    pub(crate) inject: &'a [Rule],
-    /// Where everything that passes is recorded.
-    pub(crate) pcap: Option<&'a Path>,
-}
 
 /// What hosts come by; `option` names its address. Shared memory beside UDP is a favour: without it,
 /// UDP serves all, and so it does where packets are recorded or hit.
 pub(crate) fn listening(
     addr: SocketAddr,
     option: &str,
-    wanted: Wanted<'_>,
+    offer: Offer,
+    taps: Taps<'_>,
 ) -> Result<AnyLink, Failure> {
-    let is_plain = wanted.inject.is_empty() && wanted.pcap.is_none();
-    match wanted.offer {
-        Offer::Raw => wanted.around(raw(addr, option)?),
-        Offer::Auto if is_plain => beside_shared_memory(udp(addr, option)?),
-        Offer::Auto | Offer::Udp => wanted.around(udp(addr, option)?),
-    }
-}
-
-impl Wanted<'_> {
-    fn around<L: Link + Send + 'static>(&self, link: L) -> Result<AnyLink, Failure> {
-        if self.inject.is_empty() {
-            return self.tapped(link);
-        }
-        tracing::warn!(rules = self.inject.len(), "--inject: packets are hit on purpose");
-        self.tapped(InjectLink::new(link, self.inject, INJECT_SEED, Instant::now))
-    }
-    fn tapped<L: Link + Send + 'static>(&self, link: L) -> Result<AnyLink, Failure> {
-        let Some(path) = self.pcap else { return Ok(Box::new(link)) };
-        let file =
-            File::create(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-        Ok(Box::new(PcapLink::new(link, BufWriter::new(file))?))
+    match offer {
+        Offer::Raw => Ok(taps.around(raw(addr, option)?)?),
+        Offer::Auto if taps.is_empty() => beside_shared_memory(udp(addr, option)?),
+        Offer::Auto | Offer::Udp => Ok(taps.around(udp(addr, option)?)?),
     }
 }
 

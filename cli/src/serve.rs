@@ -12,7 +12,7 @@ use crate::live::jobs::{self, Jobs};
 use crate::live::socket::{ControlSocket, default_path};
 use crate::live::state::StateFile;
 use dpa::nic::Nic;
-use initiator::udp::AnyLink;
+use initiator::udp::{AnyLink, Taps};
 use netstack::endpoint::EndpointConfig;
 use netstack::fabric::Fabric;
 use netstack::link::Link;
@@ -185,13 +185,13 @@ fn tcp(plan: &mut Plan) -> Result<Option<TcpFabric>, Failure> {
 /// The NIC, and the octets of payload of one of its packets.
 fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     let addr = SocketAddr::new(traddr, plan.udp_port);
-    let wanted =
-        link::Wanted { offer: plan.link, inject: &plan.inject, pcap: plan.pcap.as_deref() };
-    let link = link::listening(addr, "-a", wanted)?;
+    let taps = Taps { inject: &plan.inject, pcap: plan.pcap.as_deref() };
+    let link = link::listening(addr, "-a", plan.link, taps)?;
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
-    let config = EndpointConfig { seed, path_mtu_bytes, ..EndpointConfig::default() };
+    let cc = plan.cc.into();
+    let config = EndpointConfig { seed, path_mtu_bytes, cc, ..EndpointConfig::default() };
     Ok((Nic::new(link, config), path_mtu_bytes))
 }
 

@@ -20,7 +20,7 @@
 struct flexblk_eo {
 	void *pad;
 	char *trtype, *adrfam, *traddr, *trsvcid, *subnqn;
-	char *hostaddr, *hostnqn, *mode, *link, *hdgst, *ddgst, *tls_key, *poll;
+	char *hostaddr, *hostnqn, *mode, *link, *cc, *hdgst, *ddgst, *tls_key, *poll;
 	unsigned int nsid, nr_io_queues;
 };
 
@@ -52,6 +52,7 @@ static struct fio_option options[] = {
 	TEXT(hostnqn, NULL, "NVMe qualified name of this host"),
 	TEXT(mode, NULL, "Wire mode: native or roce (default: native when the target can)"),
 	TEXT(link, NULL, "By which way: auto, udp, shm or raw (default: auto: shared memory when the target is of this machine and offers it)"),
+	TEXT(cc, NULL, "Congestion control over RDMA: fixed, swift or dcqcn (default: fixed)"),
 	TEXT(hdgst, NULL, "Header digests over TCP: on or off (default: off)"),
 	TEXT(ddgst, NULL, "Data digests over TCP: on or off (default: off)"),
 	TEXT(tls_key, NULL, "Speak TLS over TCP with this key, NVMeTLSkey-1:... (default: no TLS)"),
@@ -77,8 +78,8 @@ static int flexblk_connect(struct thread_data *td, unsigned int depth,
 		.filename = td->o.filename ? td->files[0]->file_name : NULL,
 		.trtype = eo->trtype, .adrfam = eo->adrfam, .traddr = eo->traddr,
 		.trsvcid = eo->trsvcid, .subnqn = eo->subnqn, .hostaddr = eo->hostaddr,
-		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .hdgst = eo->hdgst,
-		.ddgst = eo->ddgst, .tls_key = eo->tls_key, .poll = eo->poll,
+		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .cc = eo->cc,
+		.hdgst = eo->hdgst, .ddgst = eo->ddgst, .tls_key = eo->tls_key, .poll = eo->poll,
 		.nsid = eo->nsid, .nr_io_queues = eo->nr_io_queues, .queue_depth = depth,
 	};
 	char why[512] = "";

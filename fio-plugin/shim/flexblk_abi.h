@@ -34,6 +34,7 @@ struct flexblk_opts {
 	const char *hostnqn;
 	const char *mode;	/* "native" or "roce"; NULL: native when the target can */
 	const char *link;	/* "auto", "udp" or "shm"; NULL: auto */
+	const char *cc;		/* "fixed", "swift" or "dcqcn", over RDMA; NULL: fixed */
 	const char *hdgst;	/* "on" or "off", over TCP; NULL: off */
 	const char *ddgst;	/* likewise */
 	const char *tls_key;	/* "NVMeTLSkey-1:...", over TCP; NULL: no TLS */
@@ -64,7 +65,7 @@ struct flexblk_done {
 };
 
 /* The Rust side states the same sizes. */
-_Static_assert(sizeof(struct flexblk_opts) == 128, "layout of struct flexblk_opts");
+_Static_assert(sizeof(struct flexblk_opts) == 136, "layout of struct flexblk_opts");
 _Static_assert(sizeof(struct flexblk_info) == 16, "layout of struct flexblk_info");
 _Static_assert(sizeof(struct flexblk_done) == 16, "layout of struct flexblk_done");
 

@@ -29,6 +29,7 @@ pub struct Opts {
     hostnqn: *const c_char,
     mode: *const c_char,
     link: *const c_char,
+    cc: *const c_char,
     hdgst: *const c_char,
     ddgst: *const c_char,
     tls_key: *const c_char,
@@ -57,7 +58,7 @@ pub struct Done {
 }
 
 // The header states the same sizes.
-const _: () = assert!(size_of::<Opts>() == 128);
+const _: () = assert!(size_of::<Opts>() == 136);
 const _: () = assert!(size_of::<Info>() == 16 && size_of::<Done>() == 16);
 
 unsafe extern "C" {

@@ -30,6 +30,7 @@ pub(crate) unsafe fn read(opts: &Opts) -> Result<Options, (i32, String)> {
         ("hostnqn", opts.hostnqn),
         ("mode", opts.mode),
         ("link", opts.link),
+        ("cc", opts.cc),
         ("hdgst", opts.hdgst),
         ("ddgst", opts.ddgst),
         ("tls_key", opts.tls_key),

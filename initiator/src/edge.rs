@@ -7,10 +7,11 @@ use crate::identity;
 use crate::session::{Session, SessionError};
 use crate::shared;
 use crate::spec::{TargetSpec, Transport};
-use crate::udp;
+use crate::udp::{self, Taps};
 use crate::wait::{PollMode, Waiter};
 use auth::{HashId, TlsPsk};
 use netstack::fabric::{Psk, PskHash};
+use netstack::link::inject::Rule;
 use netstack::link::{Link, ROCE_PORT};
 use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::io;
@@ -32,12 +33,15 @@ pub struct Settings {
     pub timers: Timers,
     /// Record every packet here (RDMA).
     pub pcap: Option<PathBuf>,
+    /// What is done to which packets, for tests (RDMA).
+    pub inject: Vec<Rule>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
         let (poll, timers) = (PollMode::Adaptive, Timers::default());
-        Settings { io_queues: 1, queue_depth: 128, poll, timers, pcap: None }
+        let (pcap, inject) = (None, Vec::new());
+        Settings { io_queues: 1, queue_depth: 128, poll, timers, pcap, inject }
     }
 }
 
@@ -131,10 +135,15 @@ fn fabric(spec: &TargetSpec, settings: &Settings) -> io::Result<AnyFabric> {
                 let why = "TLS is spoken over TCP only: leave the TLS key out, or say trtype=tcp";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
-            let nic = udp::nic(spec, settings.pcap.as_deref())?;
+            let taps = Taps { inject: &settings.inject, pcap: settings.pcap.as_deref() };
+            let nic = udp::nic(spec, taps)?;
             Ok(AnyFabric::Rdma(Box::new(nic)))
         }
         Transport::Tcp => {
+            if !settings.inject.is_empty() {
+                let why = "--inject hits packets of RDMA: say trtype=rdma";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
             if settings.pcap.is_some() {
                 let why = "packets over TCP are the kernel's: record them with tcpdump or dumpcap";
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));

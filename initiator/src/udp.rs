@@ -3,14 +3,16 @@
 use crate::spec::{LinkChoice, TargetSpec, WireMode};
 use dpa::nic::Nic;
 use netstack::endpoint::{EndpointConfig, Mode};
+use netstack::link::inject::Rule;
 use netstack::link::{
-    DialLink, Link, PcapLink, ROCE_PORT, RawLink, SharedPort, UdpLink, Ways, is_local,
+    DialLink, InjectLink, Link, PcapLink, ROCE_PORT, RawLink, SharedPort, UdpLink, Ways, is_local,
 };
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
+use std::time::Instant;
 
 /// Links on which sessions run: UDP with or without a tap, shared memory.
 pub type AnyLink = Box<dyn Link + Send>;
@@ -18,11 +20,48 @@ pub type AnyLink = Box<dyn Link + Send>;
 /// Loopback addresses tried for a RoCEv2 client, which needs the fixed port for itself.
 const LOOPBACK_TRIES: u8 = 200;
 
-/// A NIC that reaches `spec`; `pcap` records every packet.
+/// Decides for rules that have a chance: the same packets in each run.
+const INJECT_SEED: u64 = 1;
+
+/// What stands between a NIC and its link. Packets in shared memory pass neither.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Taps<'a> {
+    /// What is done to which packets, for tests.
+    pub inject: &'a [Rule],
+    /// Where everything that passes is recorded.
+    pub pcap: Option<&'a Path>,
+}
+
+impl Taps<'_> {
+    /// There is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inject.is_empty() && self.pcap.is_none()
+    }
+    /// `link`, with those that are wanted. What a fault did is recorded.
+    ///
+    /// Errors: the record cannot be made.
+    pub fn around(self, link: impl Link + Send + 'static) -> io::Result<AnyLink> {
+        if self.inject.is_empty() {
+            return self.recorded(link);
+        }
+        tracing::warn!(rules = self.inject.len(), "--inject: packets are hit on purpose");
+        self.recorded(InjectLink::new(link, self.inject, INJECT_SEED, Instant::now))
+    }
+    fn recorded(self, link: impl Link + Send + 'static) -> io::Result<AnyLink> {
+        let Some(path) = self.pcap else { return Ok(Box::new(link)) };
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = File::create(path).map_err(named)?;
+        Ok(Box::new(PcapLink::new(link, BufWriter::new(file))?))
+    }
+}
+
+/// A NIC that reaches `spec`, through `taps`.
 ///
 /// Errors: sockets, or that the way asked for is not there.
-pub fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
-    let link = link(spec, pcap)?;
+pub fn nic(spec: &TargetSpec, taps: Taps<'_>) -> io::Result<Nic<AnyLink>> {
+    let link = link(spec, taps)?;
     let mode = match spec.mode {
         WireMode::Native => Mode::Native,
         WireMode::Roce => Mode::Roce,
@@ -30,17 +69,19 @@ pub fn nic(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<Nic<AnyLink>> {
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
     let path_mtu_bytes = link.caps().path_mtu_bytes;
-    Ok(Nic::new(link, EndpointConfig { seed, mode, path_mtu_bytes, ..EndpointConfig::default() }))
+    let cc = spec.cc.unwrap_or_default();
+    let config = EndpointConfig { seed, mode, path_mtu_bytes, cc, ..EndpointConfig::default() };
+    Ok(Nic::new(link, config))
 }
 
 /// UDP, or a link that finds shared memory when the target is of this machine.
-fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
+fn link(spec: &TargetSpec, taps: Taps<'_>) -> io::Result<AnyLink> {
     if spec.link == LinkChoice::Raw {
-        return recorded(bind(spec, RawLink::bind)?, pcap);
+        return taps.around(bind(spec, RawLink::bind)?);
     }
     let (traddr, wants_shm) = (spec.traddr, spec.link == LinkChoice::Shm);
-    if pcap.is_some() && wants_shm {
-        return Err(invalid("packets in shared memory are not recorded: link=udp"));
+    if !taps.is_empty() && wants_shm {
+        return Err(invalid("packets in shared memory are neither recorded nor hit: link=udp"));
     }
     // A machine that does not tell its addresses has none of its own here.
     let is_local = is_local(traddr).unwrap_or(false);
@@ -48,11 +89,11 @@ fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
         && !wants_shm
         && let Some(shared) = shared_port(spec)?
     {
-        return recorded(shared, pcap);
+        return taps.around(shared);
     }
     let udp = bind(spec, UdpLink::bind)?;
-    if pcap.is_some() {
-        return recorded(udp, pcap);
+    if !taps.is_empty() {
+        return taps.around(udp);
     }
     if spec.link == LinkChoice::Udp || !is_local {
         if wants_shm {
@@ -70,12 +111,6 @@ fn link(spec: &TargetSpec, pcap: Option<&Path>) -> io::Result<AnyLink> {
         io::Error::new(error.kind(), what)
     })?;
     Ok(Box::new(dialled))
-}
-
-/// `link`, with a tap if one is wanted.
-fn recorded(link: impl Link + Send + 'static, pcap: Option<&Path>) -> io::Result<AnyLink> {
-    let Some(path) = pcap else { return Ok(Box::new(link)) };
-    Ok(Box::new(PcapLink::new(link, BufWriter::new(File::create(path)?))?))
 }
 
 /// Port 4791 towards another machine, where targets of others answer, however many threads of this

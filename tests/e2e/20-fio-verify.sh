@@ -17,8 +17,8 @@ for mode in native roce; do
         echo "verified: $mode, namespace $nsid"
     done
 done
-# Trim, sync and threads; size not given.
-fio --name=mixed --ioengine="external:$FLEXBLK_FIO" --thread=1 --traddr=127.0.0.1 --subnqn=$nqn --nsid=1 \
+# Trim, sync and threads; size not given; congestion control that is not the default.
+fio --name=mixed --ioengine="external:$FLEXBLK_FIO" --thread=1 --cc=dcqcn --traddr=127.0.0.1 --subnqn=$nqn --nsid=1 \
     --rw=randtrimwrite --bs=4k --iodepth=1024 --fsync=64 --io_size=64m > "$SCRATCH/fio.log" 2>&1 ||
     fail "trim, sync, threads: $(cat "$SCRATCH/fio.log")"
 for mode in native roce; do

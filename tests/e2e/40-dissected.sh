@@ -16,3 +16,15 @@ packets=$(wc -l < "$SCRATCH/opcodes")
 malformed=$(tshark -r "$SCRATCH/wire.pcap" -Y '_ws.malformed' 2>> "$SCRATCH/tshark.log" | wc -l)
 [ "$malformed" = 0 ] || fail "$malformed malformed packets"
 echo "$packets RoCEv2 packets, none malformed"
+
+# Congestion control by marks: both sides' packets may be marked, so routers see it; those of other kinds may not.
+for cc in dcqcn swift; do
+    serve -n $nqn --pcap "$SCRATCH/$cc.pcap" --cc $cc mem:16MiB
+    "$FLEXBLK" bench "$target cc=$cc link=udp" --rw randrw --bs 64k --time 0.1 --ramp 0 --verify -o json > "$SCRATCH/report.json" ||
+        fail "bench with cc=$cc"
+    stop_server
+    tshark -c 400 -r "$SCRATCH/$cc.pcap" -Y infiniband -T fields -e ip.src -e ip.dsfield.ecn 2>> "$SCRATCH/tshark.log" | sort -u > "$SCRATCH/marks"
+    [ $cc = dcqcn ] && ecn=2 || ecn=0
+    awk -v ecn=$ecn '{ sides[$1] } $2 != ecn { wrong = 1 } END { exit wrong || length(sides) != 2 }' "$SCRATCH/marks" ||
+        fail "cc=$cc: ECN by source: $(cat "$SCRATCH/marks")"
+done

@@ -28,6 +28,9 @@ refused 2 'an NQN begins with' serve -a 127.0.50.9 -n bad mem:1MiB
 refused 2 "'lose' is none of drop, duplicate" serve -a 127.0.50.9 --inject lose:ack:1 mem:1MiB
 refused 2 'send-first, send-middle' serve -a 127.0.50.9 --inject drop:acknowledgement:1 mem:1MiB
 refused 2 'packets of RDMA: add -t rdma' serve -a 127.0.50.9 -t tcp --inject drop:ack:1 mem:1MiB
+refused 2 "invalid value 'reno' for '--cc" serve -a 127.0.50.9 --cc reno mem:1MiB
+grep -q 'possible values: fixed, swift, dcqcn' "$SCRATCH/why" || fail "no way out: $(cat "$SCRATCH/why")"
+refused 2 'is for RDMA.*add -t rdma' serve -a 127.0.50.9 -t tcp --cc dcqcn mem:1MiB
 refused 1 'does not exist: add create' serve -a 127.0.50.9 "file:$SCRATCH/absent"
 refused 1 'cannot listen on .* another' serve -a 127.0.50.1 mem:1MiB
 
@@ -40,6 +43,11 @@ refused 1 'absent.toml: No such file' serve --config "$SCRATCH/absent.toml"
 
 refused 2 'not an IP address' read traddr=x
 refused 2 'colour= is not known' read "$port colour=red"
+refused 2 'cc=reno: one of fixed, swift, dcqcn' bench "$port cc=reno"
+refused 2 'cc= is for trtype=rdma' bench "trtype=tcp $port cc=swift"
+refused 2 'send-first, send-middle' read "$port" --inject drop:acknowledgement:1
+refused 1 'hits packets of RDMA: say trtype=rdma' read "trtype=tcp $port" --inject drop:ack:1
+refused 1 'neither recorded nor hit: link=udp' read "$port link=shm" --inject drop:ack:1
 refused 2 'names no subsystem: add subnqn=NQN' read traddr=127.0.50.1
 refused 2 'is not a size: write 4096' read "$port" --offset 1x
 refused 2 'takes some time' bench "$port" --time 0
@@ -72,6 +80,21 @@ input=$SCRATCH/long refused 1 'length must be' write "$port" --if-equal "$SCRATC
 input=$SCRATCH/was refused 1 'something else there: nothing was written' write "$port" --if-equal "$SCRATCH/was"
 "$FLEXBLK" read "$port" --count 4096 | cmp - "$SCRATCH/new" || fail "not exchanged, or by the wrong one"
 "$FLEXBLK" write "$port" --if-equal "$SCRATCH/new" < "$SCRATCH/was" || fail "what was there was not exchanged again"
+
+# What a host loses on purpose is sent again: the first and the last packet of the data, of a write on its way out and
+# of a read on its way in, in both wire modes.
+head -c 131072 /dev/urandom > "$SCRATCH/data"
+hit() { sed 's/\x1b\[[0-9;]*m//g' "$SCRATCH/why" | grep -q 'name="inject.dropped" count=2' || fail "$mode: $1 lost $(cat "$SCRATCH/why")"; }
+for mode in native roce; do
+    FLEXBLK_LOG=info "$FLEXBLK" write "$port mode=$mode" --inject drop:read-response-first:1 --inject drop:read-response-last:1 \
+        < "$SCRATCH/data" 2> "$SCRATCH/why" || fail "a write with losses: $(cat "$SCRATCH/why")"
+    hit "the write"
+    FLEXBLK_LOG=info "$FLEXBLK" read "$port mode=$mode" --count 131072 --inject drop:write-first:1 --inject drop:write-last:1 \
+        2> "$SCRATCH/why" > "$SCRATCH/out" || fail "a read with losses: $(cat "$SCRATCH/why")"
+    hit "the read"
+    cmp "$SCRATCH/out" "$SCRATCH/data" || fail "$mode: losses changed octets"
+    head -c 131072 "$SCRATCH/long" | "$FLEXBLK" write "$port"
+done
 
 # Readers that leave, and a full disk behind standard output.
 for verb in "read '$port'" "discover -a 127.0.50.1" "id-ctrl -a 127.0.50.1 -o json" "list-ns -a 127.0.50.1" \

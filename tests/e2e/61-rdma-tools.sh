@@ -47,6 +47,14 @@ for way in 'native auto' 'native udp' 'roce udp'; do
     done
 done
 
+# Congestion control is each side's own, and losses on purpose are made good.
+words="--mode roce --link udp --cc"
+tool_server "$SCRATCH/bw.log" rdma-bw write --bind_source_ip $addr $words swift
+timeout 30 "$FLEXBLK" rdma-bw write $addr --bind_source_ip $source_addr -n 500 $words dcqcn --inject drop:write-middle:40 > "$SCRATCH/measured" ||
+    fail "rdma-bw --cc"
+tool_ended "$SCRATCH/bw.log"
+grep -Eq '^65536 +500 ' "$SCRATCH/measured" || fail "measured with --cc: $(cat "$SCRATCH/measured")"
+
 # A stated time; another test than the server's; a port where nobody listens; sizes that cannot be.
 tool_server "$SCRATCH/bw.log" rdma-bw write --bind_source_ip $addr
 timeout 30 "$FLEXBLK" rdma-bw write $addr -D 0.5 -s 1k --output-format json > "$SCRATCH/measured" || fail "-D"

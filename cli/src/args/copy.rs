@@ -1,6 +1,6 @@
 //! `flexblk read` and `flexblk write`.
 
-use super::Secrets;
+use super::{Faults, Secrets};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 pub(crate) struct Copy {
     /// 'trtype=rdma|tcp traddr=… trsvcid=4420 subnqn=… ns=1', or nvme-rdma://ADDR:4420/NQN/1, or
     /// nvme-tcp://…. With link=udp|shm|raw|auto [auto] (RDMA): a target of this machine is reached by
-    /// shared memory if it can. With hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each
-    /// time: more paths to the subsystem. With
+    /// shared memory if it can. With cc=fixed|swift|dcqcn [fixed] (RDMA): congestion control. With
+    /// hdgst=on ddgst=on (TCP): digests. With path=ADDR:PORT, each time: more paths to the subsystem. With
     /// dhchap_secret=DHHC-1:… dhchap_ctrl_secret=DHHC-1:…: authentication.
     pub target: String,
     /// Authentication.
@@ -22,6 +22,9 @@ pub(crate) struct Copy {
     /// Octets; to the end when left out.
     #[arg(long, value_parser = crate::units::bytes)]
     pub count: Option<u64>,
+    /// Losses and the like.
+    #[command(flatten)]
+    pub faults: Faults,
 }
 
 /// `flexblk write`.

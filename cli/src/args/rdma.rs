@@ -1,6 +1,6 @@
 //! What can be typed about verbs without NVMe. Letters and words are rping's and perftest's.
 
-use super::{Format, Offer, Poll};
+use super::{Cc, Faults, Format, Offer, Poll};
 use clap::{Args, ValueEnum};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,6 +24,12 @@ pub(crate) struct Way {
     /// By which way: auto takes shared memory to a peer of this machine.
     #[arg(long, value_enum, default_value_t)]
     pub link: Offer,
+    /// Congestion control of what this side sends.
+    #[arg(long, value_enum, default_value_t)]
+    pub cc: Cc,
+    /// Losses and the like.
+    #[command(flatten)]
+    pub faults: Faults,
     /// How to wait.
     #[arg(long, value_enum, default_value_t)]
     pub poll: Poll,

@@ -10,7 +10,7 @@ pub(crate) mod referrals;
 pub(crate) mod tls;
 pub(crate) mod words;
 
-use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};
+use crate::args::{Cc, DEFAULT_NQN, Offer, Poll, Serve, Transport};
 use crate::failure::Failure;
 use model::{Listener, Model, Namespace, Subsystem};
 use netstack::link::inject::Rule;
@@ -40,6 +40,8 @@ pub(crate) struct Plan {
     pub inject: Vec<Rule>,
     /// How hosts reach it.
     pub link: Offer,
+    /// Congestion control of what it sends by RDMA.
+    pub cc: Cc,
     /// What of the file is no part of the model: kept where the model is kept.
     pub fixed: File,
 }
@@ -65,8 +67,14 @@ impl Plan {
             return Err(Failure::misuse("nothing to export: name a disk, such as mem:1GiB"));
         }
         let (listeners, transports_are_asked) = listeners(args, &file).map_err(Failure::misuse)?;
-        if !args.inject.is_empty() && listeners.values().all(|it| it.trtype != Transport::Rdma) {
-            return Err(Failure::misuse("--inject hits packets of RDMA: add -t rdma"));
+        if listeners.values().all(|it| it.trtype != Transport::Rdma) {
+            if !args.inject.is_empty() {
+                return Err(Failure::misuse("--inject hits packets of RDMA: add -t rdma"));
+            }
+            if args.cc.is_some() {
+                let why = "--cc is for RDMA, the kernel has that of TCP: add -t rdma";
+                return Err(Failure::misuse(why));
+            }
         }
         let referrals = referrals::meant(&file.referrals);
         let mut model = Model { listeners, referrals, subsystems };
@@ -81,11 +89,13 @@ impl Plan {
             pcap: args.pcap.clone().or(file.pcap.clone()),
             inject: args.inject.clone(),
             link: args.link.or(file.link).unwrap_or_default(),
+            cc: args.cc.or(file.cc).unwrap_or_default(),
             fixed: File {
                 poll: file.poll,
                 cpu: file.cpu,
                 pcap: file.pcap,
                 link: file.link,
+                cc: file.cc,
                 ..File::default()
             },
         })
@@ -162,126 +172,4 @@ fn read_kept(path: &Path) -> Result<Option<File>, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-
-    fn serve(words: &[&str]) -> Serve {
-        let cli = crate::args::Cli::try_parse_from(["flexblk", "serve"].iter().chain(words));
-        let crate::args::Command::Serve(serve) = cli.unwrap().command else {
-            panic!("not parsed as serve");
-        };
-        serve
-    }
-
-    /// Goal: every example under configs/ means something.
-    #[test]
-    fn shipped_configurations_parse() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
-        let mut seen = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|ext| ext == "toml") {
-                Plan::new(&serve(&["--config", path.to_str().unwrap()])).unwrap();
-                seen += 1;
-            }
-        }
-        assert!(seen > 0, "no configuration found");
-    }
-
-    /// Goal: the example of the documentation has every word, and means something.
-    #[test]
-    fn the_documented_example_parses() {
-        let page = include_str!("../../../docs/configuration.md");
-        let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
-        let file = File::parse(example.unwrap()).unwrap();
-        let mut model = check::wanted(&file, &Model::default()).unwrap();
-        check::whole(&model).unwrap();
-        ids::complete(&mut model, seed()).unwrap();
-        assert_eq!((model.listeners.len(), model.namespaces().count()), (1, 1));
-        assert!(File::parse(&example.unwrap().replace("grpid", "group")).is_err());
-    }
-
-    /// Goal: what a running target calls its own stays where a file leaves it out: numbers and
-    /// identifiers; and namespaces of one URI keep theirs when one of them goes.
-    #[test]
-    fn what_is_left_out_stays() {
-        let text = "[[subsystem]]\nnqn = 'nqn.2026-01.io.flexblk:a'\n\
-                    [[subsystem.namespace]]\nuri = 'mem:1MiB'\n\
-                    [[subsystem.namespace]]\nuri = 'mem:1MiB'\n\
-                    [[subsystem.namespace]]\nuri = 'mem:2MiB'\n";
-        let file = File::parse(text).unwrap();
-        let mut running = check::wanted(&file, &Model::default()).unwrap();
-        ids::complete(&mut running, seed()).unwrap();
-        let mut again = check::wanted(&file, &running).unwrap();
-        ids::complete(&mut again, seed()).unwrap();
-        assert_eq!(again, running);
-        let mut fewer = file.clone();
-        fewer.subsystems[0].namespaces.remove(0);
-        fewer.subsystems[0].namespaces.remove(0);
-        let only = check::wanted(&fewer, &running).unwrap();
-        let of =
-            |model: &Model| model.subsystems["nqn.2026-01.io.flexblk:a"].namespaces[&3].clone();
-        assert_eq!((only.namespaces().count(), of(&only)), (1, of(&running)));
-        let all: std::collections::BTreeSet<_> =
-            running.namespaces().map(|(_, _, namespace)| namespace.ids.uuid).collect();
-        assert_eq!(all.len(), 3, "an identifier was given twice");
-    }
-
-    /// Goal: what cannot be is refused before anything is touched, with the place.
-    #[test]
-    fn nonsense_is_refused() {
-        for (text, word) in [
-            ("nqn = 'x'", "nqn"),
-            ("nqn = 'nqn.2014-08.org.nvmexpress.discovery'", "discovery"),
-            ("nqn = 'nqn.2026-01.io.a'\nserial = '123456789012345678901'", "serial"),
-            ("nqn = 'nqn.2026-01.io.a'\nallow_any_host = true\nallowed_hosts = ['h']", "allow"),
-            (
-                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.namespace]]\nnsid = 1025\nuri='mem:1MiB'",
-                "1024",
-            ),
-            (
-                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.namespace]]\nuri='mem:1MiB'\nsize='5'",
-                "blocks",
-            ),
-            ("nqn = 'nqn.2026-01.io.a'\n[[subsystem.namespace]]\nuri='disk'", "no disk"),
-            ("nqn = 'nqn.2026-01.io.a'\n[[subsystem.namespace]]\nuri='mem:1MiB'\nuuid='1'", "uuid"),
-            (
-                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.ana_group]]\ngrpid=1\nportid=9\nstate='change'",
-                "listener 9",
-            ),
-            ("nqn = 'nqn.2026-01.io.a'\n[[subsystem.ana_group]]\ngrpid=129\nstate='change'", "128"),
-            (
-                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.host]]\nnqn='nqn.h'\nlimit={rw_iops=1}",
-                "rw_iops",
-            ),
-            (
-                "nqn = 'nqn.2026-01.io.a'\n[[subsystem.host]]\nnqn=''\nlimit={rw_ios_per_sec=1}",
-                "host",
-            ),
-        ] {
-            let why = File::parse(&format!("[[subsystem]]\n{text}\n"))
-                .and_then(|file| check::wanted(&file, &Model::default()))
-                .and_then(|model| check::whole(&model))
-                .unwrap_err();
-            assert!(why.contains(word), "{text}: {why}");
-        }
-    }
-
-    /// Goal: the command line wins over the file, and a typo in the file is refused.
-    #[test]
-    fn command_line_wins_and_typos_are_refused() {
-        let dir = std::env::temp_dir().join(format!("flexblk-config-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let path = dir.join("a.toml");
-        std::fs::write(&path, "trsvcid = 1\npoll = \"busy\"\n").unwrap();
-        let name = path.to_str().unwrap();
-        let plan = Plan::new(&serve(&["--config", name, "-s", "2", "mem:1MiB"])).unwrap();
-        let ports: Vec<u16> = plan.model.listeners.values().map(|l| l.address.port()).collect();
-        assert_eq!((ports, plan.poll), (vec![2, 2], Poll::Busy));
-        std::fs::write(&path, "trsvcidd = 1\n").unwrap();
-        let error = Plan::new(&serve(&["--config", name])).unwrap_err().to_string();
-        assert!(error.contains("trsvcidd"), "{error}");
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 use super::limit::Limit;
 use super::referrals;
 use super::tls::Tls;
-use crate::args::{Offer, Poll, Transport};
+use crate::args::{Cc, Offer, Poll, Transport};
 use crate::hosts::{self, Host};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -34,9 +34,12 @@ pub(crate) struct File {
     /// Record every packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pcap: Option<PathBuf>,
-    /// "auto" or "udp".
+    /// "auto", "udp" or "raw".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<Offer>,
+    /// "fixed", "swift" or "dcqcn".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cc: Option<Cc>,
     /// Where hosts come.
     #[serde(default, rename = "listener", skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<Listener>,

@@ -73,6 +73,7 @@ impl<F: Fabric + 'static> Control<F> {
             ("cpu", file.cpu.is_some() && file.cpu != self.fixed.cpu),
             ("pcap", file.pcap.is_some() && file.pcap != self.fixed.pcap),
             ("link", file.link.is_some() && file.link != self.fixed.link),
+            ("cc", file.cc.is_some() && file.cc != self.fixed.cc),
         ];
         let note = |word: &str| format!("{word} is taken when the target starts, not now");
         differs.iter().filter(|(_, differs)| *differs).map(|(word, _)| note(word)).collect()

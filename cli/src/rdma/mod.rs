@@ -11,12 +11,13 @@ pub(crate) use ping::run as ping;
 use crate::args::Offer;
 use crate::args::rdma::{Way, Wire};
 use crate::bench::poll_mode;
+use crate::connect;
 use crate::failure::Failure;
 use crate::link;
 use ::bench::rdma::{Fault, Tool, drive};
 use dpa::nic::Nic;
 use initiator::spec::LinkChoice;
-use initiator::udp::{self, AnyLink};
+use initiator::udp::{self, AnyLink, Taps};
 use initiator::{TargetSpec, Waiter, WireMode};
 use netstack::endpoint::{EndpointConfig, Mode};
 use netstack::link::{Link, ROCE_PORT};
@@ -35,8 +36,8 @@ fn failure(fault: Fault) -> Failure {
 
 /// A server's NIC at `address`, which `option` gave.
 fn serving(address: IpAddr, option: &str, way: &Way) -> Result<Nic<AnyLink>, Failure> {
-    let wanted = link::Wanted { offer: way.link, inject: &[], pcap: None };
-    let link = link::listening(SocketAddr::new(address, ROCE_PORT), option, wanted)?;
+    let addr = SocketAddr::new(address, ROCE_PORT);
+    let link = link::listening(addr, option, way.link, taps(way))?;
     let mode = match way.mode {
         Wire::Native => Mode::Native,
         Wire::Roce => Mode::Roce,
@@ -44,7 +45,13 @@ fn serving(address: IpAddr, option: &str, way: &Way) -> Result<Nic<AnyLink>, Fai
     // Keys, queue pair numbers and PSNs must not be guessable: seeded by the operating system.
     let seed = RandomState::new().hash_one(std::process::id());
     let path_mtu_bytes = link.caps().path_mtu_bytes;
-    Ok(Nic::new(link, EndpointConfig { seed, mode, path_mtu_bytes, ..EndpointConfig::default() }))
+    let cc = way.cc.into();
+    let config = EndpointConfig { seed, mode, path_mtu_bytes, cc, ..EndpointConfig::default() };
+    Ok(Nic::new(link, config))
+}
+
+fn taps(way: &Way) -> Taps<'_> {
+    Taps { inject: &way.faults.inject, pcap: None }
 }
 
 /// A client's NIC that reaches `to`.
@@ -60,7 +67,8 @@ fn reaching(to: SocketAddr, source: Option<IpAddr>, way: &Way) -> Result<Nic<Any
         Offer::Udp => LinkChoice::Udp,
         Offer::Raw => LinkChoice::Raw,
     };
-    Ok(udp::nic(&spec, None)?)
+    spec.cc = Some(way.cc.into());
+    Ok(udp::nic(&spec, taps(way))?)
 }
 
 /// Runs a tool until it is over or its user interrupts it: whether it was.
@@ -78,7 +86,9 @@ fn run_tool<T: Tool>(nic: &mut Nic<AnyLink>, tool: &mut T, way: &Way) -> Result<
             printed = outcome;
         }
     };
-    drive(nic, tool, Waiter::new(poll_mode(way.poll)), &stop, &mut say).map_err(failure)?;
+    let outcome = drive(nic, tool, Waiter::new(poll_mode(way.poll)), &stop, &mut say);
+    connect::tell_hits(nic);
+    outcome.map_err(failure)?;
     printed?;
     Ok(stop.load(Ordering::Relaxed))
 }

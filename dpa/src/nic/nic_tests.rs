@@ -276,6 +276,8 @@ fn senseless_work_is_answered() {
     assert_eq!(host.done(6), None, "an unknown connection takes work silently");
 }
 
+#[path = "congestion_tests.rs"]
+mod congestion;
 #[path = "held_tests.rs"]
 mod held;
 #[path = "shared_port_tests.rs"]

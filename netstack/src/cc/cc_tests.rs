@@ -1,6 +1,7 @@
 //! Flows over one bottleneck of 1.25 GB/s with a FIFO: fairness, delay, and reaction to marks.
 
-use super::{AckSample, CongestionControl, Dcqcn, Fixed, Loss, Swift, dcqcn, named, swift};
+use super::{AckSample, CongestionControl, Dcqcn, Fixed, Loss, Swift, dcqcn, swift};
+use crate::endpoint::CcKind;
 use std::time::{Duration, Instant};
 
 /// More than any path loses without congestion.
@@ -263,8 +264,10 @@ fn dcqcn_converges_under_marks() {
 /// Every name that the command line offers exists, and tells its name back.
 #[test]
 fn names_are_known() {
-    for name in ["fixed", "swift", "dcqcn"] {
-        assert_eq!(named(name, 4096).unwrap().name(), name);
+    for name in CcKind::NAMES {
+        let kind = CcKind::named(name).unwrap();
+        assert_eq!((kind.name(), kind.make(4096).name()), (name, name));
     }
-    assert!(named("reno", 4096).is_none());
+    assert_eq!(CcKind::named("reno"), None);
+    assert_eq!(CcKind::named("fixed"), Some(CcKind::default()));
 }

@@ -56,18 +56,6 @@ pub trait CongestionControl: Send {
     fn release_at(&self, now: Instant, bytes: u64) -> Instant;
 }
 
-/// The congestion control of that name with its defaults, for packets of `mtu_bytes` of payload.
-/// `None`: no such name.
-#[must_use]
-pub fn named(name: &str, mtu_bytes: u32) -> Option<Box<dyn CongestionControl>> {
-    match name {
-        "fixed" => Some(Box::new(Fixed::default())),
-        "swift" => Some(Box::new(Swift::new(swift::Params::default(), mtu_bytes))),
-        "dcqcn" => Some(Box::new(Dcqcn::new(dcqcn::Params::default()))),
-        _ => None,
-    }
-}
-
 /// Octet counts and microseconds as floating point: exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "windows and rates are far below 2^53")]
 fn as_f64(count: u64) -> f64 {

@@ -26,7 +26,7 @@ pub enum CrcPolicy {
 }
 
 /// Congestion control of new connections.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CcKind {
     /// A window that never moves.
     Fixed {
@@ -39,7 +39,38 @@ pub enum CcKind {
     Dcqcn,
 }
 
+impl Default for CcKind {
+    /// A window of 1 MiB, in both wire modes.
+    fn default() -> CcKind {
+        CcKind::Fixed { window_bytes: 1 << 20 }
+    }
+}
+
 impl CcKind {
+    /// All names, as users write them.
+    pub const NAMES: [&str; 3] = ["fixed", "swift", "dcqcn"];
+
+    /// The one of that name, with its defaults. `None`: no such name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<CcKind> {
+        match name {
+            "fixed" => Some(CcKind::default()),
+            "swift" => Some(CcKind::Swift),
+            "dcqcn" => Some(CcKind::Dcqcn),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            CcKind::Fixed { .. } => "fixed",
+            CcKind::Swift => "swift",
+            CcKind::Dcqcn => "dcqcn",
+        }
+    }
+
     /// A flow's state, for packets of `mtu_bytes` of payload.
     #[must_use]
     pub fn make(self, mtu_bytes: u32) -> Box<dyn CongestionControl> {
@@ -136,7 +167,7 @@ impl Default for EndpointConfig {
             mode: Mode::Native,
             path_mtu_bytes: 4096,
             native_crc: CrcPolicy::Auto,
-            cc: CcKind::Fixed { window_bytes: 1 << 20 },
+            cc: CcKind::default(),
             max_qps: 2048,
             max_registrations: 16_384,
             max_pending: 256,

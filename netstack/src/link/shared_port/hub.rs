@@ -26,6 +26,8 @@ pub(super) struct Hub {
     /// in order.
     receiving: Mutex<()>,
     members: AtomicUsize,
+    /// Those of them that give way to marks; held until the socket's packets say so.
+    giving_way: Mutex<usize>,
     owners: RwLock<HashMap<Name, Arc<Inbox>>>,
 }
 
@@ -77,6 +79,7 @@ impl Hub {
             socket: link.share()?,
             receiving: Mutex::new(()),
             members: AtomicUsize::new(0),
+            giving_way: Mutex::new(0),
             owners: RwLock::new(HashMap::new()),
         });
         hubs.push((addr, Arc::downgrade(&hub)));
@@ -95,6 +98,13 @@ impl Hub {
         self.members.fetch_sub(1, Ordering::SeqCst);
         let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
         owners.retain(|_, owner| !Arc::ptr_eq(owner, inbox));
+    }
+
+    /// A thread that gave way to marks, or did not, does so, or does not; `tell` hears whether all do.
+    pub(super) fn give_way(&self, was: bool, is: bool, tell: impl FnOnce(bool)) {
+        let mut giving_way = lock(&self.giving_way);
+        *giving_way = *giving_way + usize::from(is) - usize::from(was);
+        tell(*giving_way == self.members.load(Ordering::SeqCst));
     }
 
     /// Nobody else is on the port.

@@ -31,6 +31,7 @@ pub struct SharedPort {
     /// The socket is in `either`. Only while its owner sleeps: a watched socket costs time for each
     /// packet.
     is_watched: Cell<bool>,
+    gives_way: bool,
     /// Packets taken out of the inbox, and put into those of others.
     taken: u64,
     handed_over: u64,
@@ -46,7 +47,8 @@ impl SharedPort {
         let either = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&either, inbox.bell(), EventData::new_u64(0), EventFlags::IN)?;
         let is_watched = Cell::new(false);
-        Ok(SharedPort { udp, hub, inbox, either, is_watched, taken: 0, handed_over: 0 })
+        let gives_way = false;
+        Ok(SharedPort { udp, hub, inbox, either, is_watched, gives_way, taken: 0, handed_over: 0 })
     }
 
     /// The socket, from here on in `either` or not.
@@ -122,6 +124,12 @@ impl Link for SharedPort {
         self.is_watched.get().then(|| self.either.as_fd())
     }
 
+    /// The socket is everybody's: packets may be marked only while all on it give way to marks.
+    fn set_ecn_capable(&mut self, capable: bool) {
+        let was = std::mem::replace(&mut self.gives_way, capable);
+        self.hub.give_way(was, capable, |all| self.udp.set_ecn_capable(all));
+    }
+
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.udp.counters(report);
         report("link.taken_from_inbox", self.taken);
@@ -133,5 +141,6 @@ impl Link for SharedPort {
 impl Drop for SharedPort {
     fn drop(&mut self) {
         self.hub.leave(&self.inbox);
+        self.hub.give_way(self.gives_way, false, |all| self.udp.set_ecn_capable(all));
     }
 }
