@@ -1,14 +1,16 @@
-//! Configuration: `words` (what is written), `model` (what is meant), `check` (from one to the other),
-//! and here what `flexblk serve` starts with.
+//! Configuration: `words` (what is written), `model` (what is meant), `mean` and `write` (there and
+//! back), `check` (whether it can be had), and here what `flexblk serve` starts with.
 
 pub(crate) mod check;
 pub(crate) mod ids;
 pub(crate) mod limit;
+pub(crate) mod mean;
 pub(crate) mod model;
 pub(crate) mod nvmetcli;
 pub(crate) mod referrals;
 pub(crate) mod tls;
 pub(crate) mod words;
+pub(crate) mod write;
 
 use crate::args::{DEFAULT_NQN, Offer, Poll, Serve, Transport};
 use crate::failure::Failure;
@@ -53,7 +55,7 @@ impl Plan {
         let is_kept = kept.is_some();
         let file = kept.unwrap_or(file);
         let mut subsystems =
-            check::subsystems(&file.subsystems, &Model::default()).map_err(Failure::misuse)?;
+            mean::subsystems(&file.subsystems, &Model::default()).map_err(Failure::misuse)?;
         if !is_kept && !args.namespaces.is_empty() {
             let (nqn, subsystem) = of_command_line(args);
             if subsystems.insert(nqn.clone(), subsystem).is_some() {
@@ -116,7 +118,7 @@ fn listeners(
     let is_given = args.traddr.is_some() || args.trsvcid.is_some() || !args.transport.is_empty();
     let has_list = !file.listeners.is_empty();
     if has_list && !is_given {
-        let listeners = check::listeners_of(file, &[], &none)?;
+        let listeners = mean::listeners_of(file, &[], &none)?;
         return Ok((listeners.unwrap_or_default(), true));
     }
     // One address for all transports, each part of it from the nearest who says it.
@@ -131,7 +133,7 @@ fn listeners(
         ..File::default()
     };
     let is_asked = !given.transport.is_empty();
-    let listeners = check::listeners_of(&given, &ALL_TRANSPORTS, &none)?;
+    let listeners = mean::listeners_of(&given, &ALL_TRANSPORTS, &none)?;
     Ok((listeners.unwrap_or_default(), is_asked))
 }
 
@@ -195,7 +197,7 @@ mod tests {
         let page = include_str!("../../../docs/configuration.md");
         let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
         let file = File::parse(example.unwrap()).unwrap();
-        let mut model = check::wanted(&file, &Model::default()).unwrap();
+        let mut model = mean::wanted(&file, &Model::default()).unwrap();
         check::whole(&model).unwrap();
         ids::complete(&mut model, seed()).unwrap();
         assert_eq!((model.listeners.len(), model.namespaces().count()), (1, 1));
@@ -211,15 +213,15 @@ mod tests {
                     [[subsystem.namespace]]\nuri = 'mem:1MiB'\n\
                     [[subsystem.namespace]]\nuri = 'mem:2MiB'\n";
         let file = File::parse(text).unwrap();
-        let mut running = check::wanted(&file, &Model::default()).unwrap();
+        let mut running = mean::wanted(&file, &Model::default()).unwrap();
         ids::complete(&mut running, seed()).unwrap();
-        let mut again = check::wanted(&file, &running).unwrap();
+        let mut again = mean::wanted(&file, &running).unwrap();
         ids::complete(&mut again, seed()).unwrap();
         assert_eq!(again, running);
         let mut fewer = file.clone();
         fewer.subsystems[0].namespaces.remove(0);
         fewer.subsystems[0].namespaces.remove(0);
-        let only = check::wanted(&fewer, &running).unwrap();
+        let only = mean::wanted(&fewer, &running).unwrap();
         let of =
             |model: &Model| model.subsystems["nqn.2026-01.io.flexblk:a"].namespaces[&3].clone();
         assert_eq!((only.namespaces().count(), of(&only)), (1, of(&running)));
@@ -261,7 +263,7 @@ mod tests {
             ),
         ] {
             let why = File::parse(&format!("[[subsystem]]\n{text}\n"))
-                .and_then(|file| check::wanted(&file, &Model::default()))
+                .and_then(|file| mean::wanted(&file, &Model::default()))
                 .and_then(|model| check::whole(&model))
                 .unwrap_err();
             assert!(why.contains(word), "{text}: {why}");
