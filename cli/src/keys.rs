@@ -10,18 +10,11 @@ use zeroize::Zeroizing;
 /// `flexblk gen-dhchap-key`: the same secret as nvme-cli makes of the same words.
 pub(crate) fn generate(args: &GenDhchapKey) -> Result<(), Failure> {
     let hash = HashId::from_octet(args.hmac);
-    let material = match &args.secret {
-        Some(hex) => octets(hex)?,
-        None => {
-            let length = args.key_length.unwrap_or(hash.map_or(32, HashId::digest_bytes));
-            if length > 64 {
-                return Err(Failure::misuse("--key-length: 32, 48 or 64"));
-            }
-            let mut material = Zeroizing::new(vec![0; length]);
-            system_random(&mut material);
-            material
-        }
-    };
+    let length = args.key_length.unwrap_or(hash.map_or(32, HashId::digest_bytes));
+    if args.secret.is_none() && length > 64 {
+        return Err(Failure::misuse("--key-length: 32, 48 or 64"));
+    }
+    let material = material(args.secret.as_deref(), length)?;
     if args.key_length.is_some_and(|length| length != material.len()) {
         return Err(Failure::misuse("--key-length: not that of --secret"));
     }
@@ -36,18 +29,8 @@ pub(crate) fn generate(args: &GenDhchapKey) -> Result<(), Failure> {
 
 /// `flexblk check-dhchap-key`.
 pub(crate) fn check(args: &CheckDhchapKey) -> Result<(), Failure> {
-    let text = match &args.key {
-        Some(key) => Zeroizing::new(key.clone()),
-        None => {
-            let mut line = Zeroizing::new(String::new());
-            std::io::stdin().read_line(&mut line)?;
-            line
-        }
-    };
-    let secret: Secret = text.parse()?;
-    let hmac = secret.transform().map_or(0, HashId::octet);
-    let (length, crc) = (secret.key_bytes(), secret.crc());
-    print(format_args!("Key is valid (HMAC {hmac}, length {length}, CRC {crc:08x})"))
+    let secret: Secret = given(args.key.as_deref())?.parse()?;
+    tell_valid(secret.transform(), secret.key_bytes(), secret.crc())
 }
 
 /// Takes what was given on the command line into `spec`.
@@ -71,8 +54,33 @@ pub(crate) fn set(spec: &mut TargetSpec, secrets: &Secrets) -> Result<(), Failur
     Ok(())
 }
 
+/// What a key is made of: these hexadecimal digits, or `length` octets at random.
+pub(crate) fn material(hex: Option<&str>, length: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if let Some(hex) = hex {
+        return octets(hex);
+    }
+    let mut material = Zeroizing::new(vec![0; length]);
+    system_random(&mut material);
+    Ok(material)
+}
+
+/// The key on the command line, or a line of standard input, where nobody else sees it.
+pub(crate) fn given(key: Option<&str>) -> Result<Zeroizing<String>, Failure> {
+    let mut line = Zeroizing::new(key.unwrap_or_default().to_owned());
+    if key.is_none() {
+        std::io::stdin().read_line(&mut line)?;
+    }
+    Ok(line)
+}
+
+/// Says of a key what is not secret.
+pub(crate) fn tell_valid(hash: Option<HashId>, length: usize, crc: u32) -> Result<(), Failure> {
+    let hmac = hash.map_or(0, HashId::octet);
+    print(format_args!("Key is valid (HMAC {hmac}, length {length}, CRC {crc:08x})"))
+}
+
 /// Octets from hexadecimal digits.
-pub(crate) fn octets(hex: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn octets(hex: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let bad = || Failure::misuse("--secret: hexadecimal digits, two for each octet");
     if !hex.is_ascii() || !hex.len().is_multiple_of(2) {
         return Err(bad());

@@ -1,8 +1,9 @@
 //! `flexblk serve`: the target, on this thread, until it is told to stop.
 
+mod announce;
+
 use crate::args::{Poll, Serve, Transport};
 use crate::config::Plan;
-use crate::config::model::Listener;
 use crate::connect;
 use crate::failure::Failure;
 use crate::link;
@@ -11,6 +12,7 @@ use crate::live::exports::Served;
 use crate::live::jobs::{self, Jobs};
 use crate::live::socket::{ControlSocket, default_path};
 use crate::live::state::StateFile;
+use announce::{Told, announce};
 use dpa::nic::Nic;
 use initiator::udp::{AnyLink, Taps};
 use netstack::endpoint::EndpointConfig;
@@ -19,12 +21,11 @@ use netstack::link::Link;
 use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use rustix::thread::CpuSet;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use target::{Config, Reactor, SpinBudget, TransportKind};
+use target::{Config, Reactor, SpinBudget};
 
 /// Polls this long after the last work, then sleeps. See `initiator::wait::SPIN` for the reason.
 const SPIN: Duration = Duration::from_micros(50);
@@ -82,35 +83,6 @@ fn control_socket(args: &Serve) -> Result<Option<ControlSocket>, Failure> {
             tracing::warn!(%why, "no live configuration");
             Ok(None)
         }
-    }
-}
-
-/// A fabric as the announcement has it.
-trait Told: Fabric {
-    /// Transports that it serves, with how they are reached.
-    fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)>;
-}
-
-impl Told for TcpFabric {
-    fn ways(&self, _plan: &Plan) -> Vec<(TransportKind, String)> {
-        vec![(TransportKind::Tcp, "NVMe/TCP".into())]
-    }
-}
-impl Told for Nic<AnyLink> {
-    fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)> {
-        let near = match self.link().name() {
-            "udp" => "",
-            "raw" => ", ICRC verified",
-            _ => ", shared memory",
-        };
-        vec![(TransportKind::Rdma, format!("RoCEv2, UDP port {}{near}", plan.udp_port))]
-    }
-}
-impl Told for Beside<Nic<AnyLink>> {
-    fn ways(&self, plan: &Plan) -> Vec<(TransportKind, String)> {
-        let mut ways = self.fabric().ways(plan);
-        ways.push((TransportKind::Tcp, "NVMe/TCP".into()));
-        ways
     }
 }
 
@@ -193,60 +165,6 @@ fn nic(plan: &Plan, traddr: IpAddr) -> Result<(Nic<AnyLink>, u32), Failure> {
     let cc = plan.cc.into();
     let config = EndpointConfig { seed, path_mtu_bytes, cc, ..EndpointConfig::default() };
     Ok((Nic::new(link, config), path_mtu_bytes))
-}
-
-/// What is exported, and how to reach it.
-fn announce<F: Fabric>(
-    plan: &Plan,
-    reactor: &Reactor<F>,
-    ways: &[(TransportKind, String)],
-) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    for subsystem in reactor.subsystems().filter(|s| !s.is_discovery()) {
-        let nqn = subsystem.nqn();
-        writeln!(out, "subsystem {nqn}")?;
-        for ns in subsystem.namespaces() {
-            let bytes = u128::from(ns.geometry.block_count) * u128::from(ns.geometry.block_bytes);
-            let block = ns.geometry.block_bytes;
-            writeln!(out, "  namespace {}: {bytes} octets in blocks of {block}", ns.nsid)?;
-            let mut ways_in = plan.model.listeners.values().filter(|it| !it.discovery);
-            if let Some(Listener { trtype, address, .. }) = ways_in.next() {
-                let (addr, port) = (address.ip(), address.port());
-                writeln!(
-                    out,
-                    "    flexblk bench 'trtype={trtype} traddr={addr} trsvcid={port} \
-                     subnqn={nqn} ns={}'",
-                    ns.nsid
-                )?;
-            }
-        }
-        let ways_in = plan.model.listeners.values().filter(|it| !it.discovery);
-        for Listener { trtype, address, .. } in ways_in {
-            let (addr, port) = (address.ip(), address.port());
-            writeln!(out, "  a Linux host: nvme connect -t {trtype} -a {addr} -s {port} -n {nqn}")?;
-        }
-    }
-    let mut told: Vec<SocketAddr> = Vec::new();
-    for Listener { trtype, address, .. } in plan.model.listeners.values() {
-        if told.contains(address) {
-            continue;
-        }
-        told.push(*address);
-        let (addr, port) = (address.ip(), address.port());
-        writeln!(out, "  all of it: flexblk discover -t {trtype} -a {addr} -s {port}")?;
-    }
-    for address in told {
-        let (addr, port) = (address.ip(), address.port());
-        let is_here = |kind: TransportKind| {
-            let mut listeners = plan.model.listeners.values();
-            listeners.any(|it| it.address == address && kind == it.trtype.into())
-        };
-        let ways = ways.iter().filter(|(kind, _)| is_here(*kind)).map(|(_, way)| way.as_str());
-        let ways = ways.collect::<Vec<_>>().join("; ");
-        writeln!(out, "listening on {addr} service {port} ({ways})")?;
-    }
-    out.flush()?;
-    Ok(())
 }
 
 fn serve<F: Fabric>(

@@ -1,9 +1,9 @@
 //! Keys for TLS: made, and looked at. `docs/configuration.md`, "TLS".
 
 use crate::failure::Failure;
-use crate::keys::octets;
+use crate::keys::{given, material, tell_valid};
 use crate::output::print;
-use auth::{HashId, TlsKey, TlsPsk, system_random};
+use auth::{HashId, TlsKey, TlsPsk};
 use clap::Args;
 use initiator::identity;
 use zeroize::Zeroizing;
@@ -50,32 +50,16 @@ impl std::fmt::Debug for CheckTlsKey {
 /// `flexblk gen-tls-key`: the same key as nvme-cli makes of the same words.
 pub(crate) fn generate(args: &GenTlsKey) -> Result<(), Failure> {
     let hash = HashId::from_octet(args.hmac);
-    let material = match &args.secret {
-        Some(hex) => octets(hex)?,
-        None => {
-            let mut material = Zeroizing::new(vec![0; hash.map_or(32, HashId::digest_bytes)]);
-            system_random(&mut material);
-            material
-        }
-    };
+    let length = hash.map_or(32, HashId::digest_bytes);
+    let material = material(args.secret.as_deref(), length)?;
     let key = TlsKey::new(&material, hash).map_err(Failure::misuse)?;
     print(key.text().as_str())
 }
 
 /// `flexblk check-tls-key`.
 pub(crate) fn check(args: &CheckTlsKey) -> Result<(), Failure> {
-    let text = match &args.key {
-        Some(key) => Zeroizing::new(key.clone()),
-        None => {
-            let mut line = Zeroizing::new(String::new());
-            std::io::stdin().read_line(&mut line)?;
-            line
-        }
-    };
-    let key: TlsKey = text.parse()?;
-    let hmac = key.transform().map_or(0, HashId::octet);
-    let (length, crc) = (key.key_bytes(), key.crc());
-    print(format_args!("Key is valid (HMAC {hmac}, length {length}, CRC {crc:08x})"))?;
+    let key: TlsKey = given(args.key.as_deref())?.parse()?;
+    tell_valid(key.transform(), key.key_bytes(), key.crc())?;
     let Some(subsystem) = &args.subsysnqn else { return Ok(()) };
     let host = args.hostnqn.clone().unwrap_or_else(|| identity::host(None).0);
     for psk in key.psks(&host, subsystem) {

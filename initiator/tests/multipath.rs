@@ -2,80 +2,32 @@
 //! not usable.
 #![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
+mod target_thread;
+
 use flexblk_initiator::edge::{self, AnySession, Settings};
 use flexblk_initiator::{NamespaceInfo, TargetSpec, Timers};
-use netstack::nvme_tcp::{TcpConfig, TcpFabric};
+use netstack::nvme_tcp::TcpFabric;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use target::{AnaState, Config, Port, Reactor, SpinBudget, TransportKind};
+use target::AnaState;
+use target_thread::{Target, over_tcp};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:paths";
 
-type Job = Box<dyn FnOnce(&mut Reactor<TcpFabric>) + Send>;
-
-/// A target with two ports, in a thread of its own.
-struct Target {
-    jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
+/// A target with two ports.
+fn start(ports: [SocketAddr; 2]) -> Target<TcpFabric> {
+    Target::start(move || over_tcp(&ports, NQN, "mem:4MiB"))
 }
-
-impl Target {
-    fn start(ports: [SocketAddr; 2]) -> Target {
-        let (jobs, asked) = channel();
-        let (tell, told) = channel();
-        let thread = std::thread::spawn(move || serve(ports, &asked, &tell));
-        told.recv().unwrap();
-        Target { jobs: Some(jobs), thread: Some(thread) }
-    }
-    /// How well the namespace is reached by port 1 and port 2 from now on.
-    fn set(&self, first: AnaState, second: AnaState) {
-        let (tell, told) = channel();
-        let job: Job = Box::new(move |reactor| {
-            reactor.set_ana_state(NQN, 1, Some(1), first).unwrap();
-            reactor.set_ana_state(NQN, 1, Some(2), second).unwrap();
-            tell.send(()).unwrap();
-        });
-        self.jobs.as_ref().unwrap().send(job).unwrap();
-        told.recv().unwrap();
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        self.jobs = None;
-        let _ = self.thread.take().unwrap().join();
-    }
-}
-
-fn serve(ports: [SocketAddr; 2], asked: &Receiver<Job>, tell: &Sender<()>) {
-    let fabric = TcpFabric::new(TcpConfig::controller(ports[0].ip())).unwrap();
-    let config = Config { path_mtu_bytes: None, ..Config::default() };
-    let mut reactor = Reactor::new(fabric, config);
-    reactor.add_subsystem(NQN).unwrap();
-    let disk = storage::open(&"mem:4MiB".parse().unwrap()).unwrap();
-    reactor.add_namespace(NQN, Some(1), "mem:4MiB", disk).unwrap();
-    for (id, address) in (1..).zip(ports) {
-        reactor.open_port(Port { id, transport: TransportKind::Tcp, address }).unwrap();
-    }
-    tell.send(()).unwrap();
-    let mut budget = SpinBudget::adaptive(Duration::from_micros(50));
-    loop {
-        match asked.try_recv() {
-            Ok(job) => job(&mut reactor),
-            Err(std::sync::mpsc::TryRecvError::Empty) => {}
-            Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
-        }
-        let now = Instant::now();
-        let turn = reactor.turn(now);
-        if budget.handle_turn(now, turn.did_work) {
-            reactor.wait(now, Some(now + Duration::from_millis(5))).unwrap();
-        }
-    }
+/// How well the namespace is reached by port 1 and port 2 from now on.
+fn set(target: &Target<TcpFabric>, first: AnaState, second: AnaState) {
+    target.ask(move |reactor| {
+        reactor.set_ana_state(NQN, 1, Some(1), first).unwrap();
+        reactor.set_ana_state(NQN, 1, Some(2), second).unwrap();
+    });
 }
 
 /// A wire that can be cut: takes connections at `from` and makes them to `to`.
@@ -177,7 +129,7 @@ fn both_live(session: &mut AnySession) {
 fn inaccessible_paths_are_left() {
     use AnaState::{Inaccessible, NonOptimized, Optimized};
     let ports = [at(1, 4420), at(2, 4420)];
-    let target = Target::start(ports);
+    let target = start(ports);
     let (mut session, ns) = connect(ports[0], ports[1]);
     both_live(&mut session);
     for (seed, (first, second)) in (0..).zip([
@@ -188,7 +140,7 @@ fn inaccessible_paths_are_left() {
         (Inaccessible, Optimized),
         (NonOptimized, Inaccessible),
     ]) {
-        target.set(first, second);
+        set(&target, first, second);
         exchange(&mut session, &ns, seed);
     }
     session.close();
@@ -200,7 +152,7 @@ fn inaccessible_paths_are_left() {
 fn a_lost_path_is_left_and_taken_again() {
     use AnaState::{Inaccessible, Optimized};
     let ports = [at(3, 4420), at(4, 4420)];
-    let target = Target::start(ports);
+    let target = start(ports);
     let wire = Wire::lay(at(5, 4420), ports[0]);
     let (mut session, ns) = connect(at(5, 4420), ports[1]);
     both_live(&mut session);
@@ -211,7 +163,7 @@ fn a_lost_path_is_left_and_taken_again() {
     let wire = Wire::lay(at(5, 4420), ports[0]);
     both_live(&mut session);
     // Only the path that was lost is usable now.
-    target.set(Optimized, Inaccessible);
+    set(&target, Optimized, Inaccessible);
     exchange(&mut session, &ns, 3);
     session.close();
     drop(wire);
@@ -223,12 +175,12 @@ fn a_lost_path_is_left_and_taken_again() {
 fn a_path_may_be_late() {
     use AnaState::{Inaccessible, Optimized};
     let ports = [at(6, 4420), at(7, 4420)];
-    let target = Target::start(ports);
+    let target = start(ports);
     let (mut session, ns) = connect(at(8, 4420), ports[1]);
     exchange(&mut session, &ns, 4);
     let wire = Wire::lay(at(8, 4420), ports[0]);
     both_live(&mut session);
-    target.set(Optimized, Inaccessible);
+    set(&target, Optimized, Inaccessible);
     exchange(&mut session, &ns, 5);
     session.close();
     drop(wire);

@@ -1,58 +1,19 @@
 //! A host and a target over NVMe/TCP, in two threads: data, digests, and a target that comes back.
 #![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
+mod target_thread;
+
 use flexblk_initiator::{HostError, HostOptions, PollMode, Session, Timers, Waiter};
 use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor, SpinBudget, TransportKind};
+use std::time::Duration;
+use target_thread::{Target, over_tcp};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:tcp";
 const PORT: u16 = 4420;
 
-/// A target in a thread of its own, until it is dropped: then it is gone without a goodbye.
-struct Target {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Target {
-    fn start(local: IpAddr) -> Target {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stops = Arc::clone(&stop);
-        let mut fabric = TcpFabric::new(TcpConfig::controller(local)).unwrap();
-        fabric.try_listen(PORT).unwrap();
-        let thread = std::thread::spawn(move || {
-            let config = Config { path_mtu_bytes: None, ..Config::default() };
-            let mut reactor = Reactor::new(fabric, config);
-            reactor.add_subsystem(NQN).unwrap();
-            let disk = storage::open(&"mem:16MiB".parse().unwrap()).unwrap();
-            reactor.add_namespace(NQN, Some(1), "mem:16MiB", disk).unwrap();
-            let address = SocketAddr::new(local, PORT);
-            reactor.listen(Port { id: 1, transport: TransportKind::Tcp, address });
-            let mut budget = SpinBudget::adaptive(Duration::from_micros(50));
-            while !stops.load(Ordering::Relaxed) {
-                let now = Instant::now();
-                let turn = reactor.turn(now);
-                if budget.handle_turn(now, turn.did_work) {
-                    reactor.wait(now, Some(now + Duration::from_millis(20))).unwrap();
-                }
-            }
-        });
-        Target { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+fn start(local: IpAddr) -> Target<TcpFabric> {
+    Target::start(move || over_tcp(&[SocketAddr::new(local, PORT)], NQN, "mem:16MiB"))
 }
 
 fn connect(to: IpAddr, header_digest: bool, data_digest: bool) -> Session<TcpFabric> {
@@ -81,7 +42,7 @@ fn pattern(seed: u8, bytes: usize) -> Vec<u8> {
 #[test]
 fn data_survives_with_every_digest() {
     let local = IpAddr::V4(Ipv4Addr::new(127, 0, 79, 1));
-    let _target = Target::start(local);
+    let _target = start(local);
     for (seed, (header, data)) in
         (0..).zip([(false, false), (true, false), (false, true), (true, true)])
     {
@@ -102,14 +63,14 @@ fn data_survives_with_every_digest() {
 #[test]
 fn hosts_survive_a_target_that_comes_back() {
     let local = IpAddr::V4(Ipv4Addr::new(127, 0, 79, 2));
-    let first = Target::start(local);
+    let first = start(local);
     let mut session = connect(local, true, true);
     let ns = session.namespace(1).unwrap();
     session.write_at(&ns, 0, &pattern(1, 4096)).unwrap();
     drop(first);
     let second = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
-        Target::start(local)
+        start(local)
     });
     session.write_at(&ns, 0, &pattern(2, 32 << 10)).unwrap();
     let mut back = vec![0; 32 << 10];

@@ -2,6 +2,8 @@
 //! concatenation), over real sockets: the target in a thread of its own.
 #![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
+mod target_thread;
+
 use auth::{Credentials, DhGroup, HashId, HostKeys, Secret};
 use flexblk_initiator::{HostOptions, PollMode, Session, SessionError, Timers, Waiter};
 use netstack::fabric::{Fabric, Security};
@@ -9,10 +11,9 @@ use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use target::{Config, Counters, Port, Reactor, SpinBudget, TransportKind};
+use std::time::Duration;
+use target::Counters;
+use target_thread::{Target, over_tcp, tcp_port};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:channel";
 const HOST: &str = "nqn.2026-11.io.flexblk:channel-host";
@@ -22,51 +23,27 @@ fn secret(octet: u8) -> Secret {
     Secret::generate(&[octet; 32], None, "").unwrap()
 }
 
-/// A target in a thread of its own, until it is stopped: then it is gone without a goodbye.
-struct Target {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<(Counters, BTreeMap<&'static str, u64>)>,
+fn start(local: IpAddr, security: Security, hash: Option<HashId>) -> Target<TcpFabric> {
+    Target::start(move || {
+        let address = SocketAddr::new(local, PORT);
+        let mut reactor = over_tcp(&[address], NQN, "mem:16MiB");
+        reactor.secure_port(&tcp_port(1, address), security).unwrap();
+        let group = Some(DhGroup::Ffdhe2048);
+        let controller = Some(secret(2));
+        let credentials = Credentials { controller, hash, group, ..Credentials::new(secret(1)) };
+        reactor.set_credentials(NQN, HOST, Some(credentials)).unwrap();
+        reactor
+    })
 }
-
-impl Target {
-    fn start(local: IpAddr, security: Security, hash: Option<HashId>) -> Target {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stops = Arc::clone(&stop);
-        let mut fabric = TcpFabric::new(TcpConfig::controller(local)).unwrap();
-        fabric.try_listen(PORT).unwrap();
-        let thread = std::thread::spawn(move || {
-            let config = Config { path_mtu_bytes: None, ..Config::default() };
-            let mut reactor = Reactor::new(fabric, config);
-            reactor.add_subsystem(NQN).unwrap();
-            let disk = storage::open(&"mem:16MiB".parse().unwrap()).unwrap();
-            reactor.add_namespace(NQN, Some(1), "mem:16MiB", disk).unwrap();
-            let address = SocketAddr::new(local, PORT);
-            let port = Port { id: 1, transport: TransportKind::Tcp, address };
-            reactor.listen(port.clone());
-            reactor.secure_port(&port, security).unwrap();
-            let group = Some(DhGroup::Ffdhe2048);
-            let controller = Some(secret(2));
-            let credentials =
-                Credentials { controller, hash, group, ..Credentials::new(secret(1)) };
-            reactor.set_credentials(NQN, HOST, Some(credentials)).unwrap();
-            let mut budget = SpinBudget::adaptive(Duration::from_micros(50));
-            while !stops.load(Ordering::Relaxed) {
-                let now = Instant::now();
-                let turn = reactor.turn(now);
-                if budget.handle_turn(now, turn.did_work) {
-                    reactor.wait(now, Some(now + Duration::from_millis(20))).unwrap();
-                }
-            }
-            let mut counts = BTreeMap::new();
-            reactor.report(&mut |name, count| *counts.entry(name).or_default() += count);
-            (reactor.counters(), counts)
-        });
-        Target { stop, thread }
-    }
-    fn stop(self) -> (Counters, BTreeMap<&'static str, u64>) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap()
-    }
+/// What it counted until now, its end.
+fn stop(target: Target<TcpFabric>) -> (Counters, BTreeMap<&'static str, u64>) {
+    let counted = target.ask(|reactor| {
+        let mut counts = BTreeMap::new();
+        reactor.report(&mut |name, count| *counts.entry(name).or_default() += count);
+        (reactor.counters(), counts)
+    });
+    drop(target);
+    counted
 }
 
 fn connect(to: IpAddr, keys: HostKeys) -> Result<Session<TcpFabric>, SessionError> {
@@ -102,7 +79,7 @@ fn hosts_go_on_with_tls() {
         [(1, HashId::Sha256, None), (2, HashId::Sha384, None), (3, HashId::Sha256, Some(2))]
     {
         let local = IpAddr::V4(Ipv4Addr::new(127, 0, 82, number));
-        let target = Target::start(local, Security::Optional, Some(hash));
+        let target = start(local, Security::Optional, Some(hash));
         let mut session = connect(local, keys(1, proof)).unwrap();
         let ns = session.namespace(1).unwrap();
         let content: Vec<u8> = (0..64_u32 << 10).map(|at| at.to_le_bytes()[0] ^ number).collect();
@@ -112,7 +89,7 @@ fn hosts_go_on_with_tls() {
         assert!(back == content);
         assert!(count(&mut session, "tls.copied_bytes") > 2 * content.len() as u64, "it is TLS");
         session.close();
-        let (counters, counts) = target.stop();
+        let (counters, counts) = stop(target);
         assert_eq!((counters.authenticated, counters.tls_generated), (1, 1));
         assert_eq!((counts["tls.handshakes"], counts["tls.failures"]), (3, 0));
     }
@@ -123,21 +100,21 @@ fn hosts_go_on_with_tls() {
 #[test]
 fn keys_are_made_again() {
     let local = IpAddr::V4(Ipv4Addr::new(127, 0, 82, 4));
-    let first = Target::start(local, Security::Optional, None);
+    let first = start(local, Security::Optional, None);
     let mut session = connect(local, keys(1, Some(2))).unwrap();
     let ns = session.namespace(1).unwrap();
     session.write_at(&ns, 0, &[1; 4096]).unwrap();
-    first.stop();
+    drop(first);
     let second = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
-        Target::start(local, Security::Optional, None)
+        start(local, Security::Optional, None)
     });
     session.write_at(&ns, 0, &[2; 4096]).unwrap();
     let mut back = [0; 4096];
     session.read_at(&ns, 0, &mut back).unwrap();
     assert_eq!(back, [2; 4096]);
     session.close();
-    let (counters, counts) = second.join().unwrap().stop();
+    let (counters, counts) = stop(second.join().unwrap());
     assert_eq!((counters.tls_generated, counts["tls.failures"]), (1, 0));
 }
 
@@ -151,10 +128,10 @@ fn there_is_no_going_on_without() {
         (7, Security::Optional, None, 9, "authentication failed"),
     ] {
         let local = IpAddr::V4(Ipv4Addr::new(127, 0, 82, number));
-        let target = Target::start(local, security, hash);
+        let target = start(local, security, hash);
         let refused = connect(local, keys(host, None)).err().expect("refused").to_string();
         assert!(refused.contains(why), "{refused}");
-        let (counters, counts) = target.stop();
+        let (counters, counts) = stop(target);
         let made = (counters.authenticated, counters.tls_generated, counts["tls.handshakes"]);
         assert_eq!(made, (0, 0, 0), "{why}");
     }

@@ -1,6 +1,8 @@
 //! One namespace, three ways to it at once: RoCEv2, the native mode and NVMe/TCP.
 #![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
+mod target_thread;
+
 use dpa::nic::Nic;
 use flexblk_initiator::TargetSpec;
 use flexblk_initiator::edge::{self, AnySession, Settings};
@@ -8,11 +10,10 @@ use netstack::endpoint::EndpointConfig;
 use netstack::link::{Link, UdpLink};
 use netstack::nvme_tcp::{Beside, TcpConfig, TcpFabric};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-use target::{Config, Port, Reactor, SpinBudget, TransportKind};
+use target::{Port, Reactor, TransportKind};
+use target_thread::{Target, exporting};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:shared";
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 80, 1));
@@ -23,30 +24,19 @@ const BLOCK: usize = 4096;
 const STEPS: u64 = 300;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn serve(stop: &AtomicBool, listens: &Sender<()>) {
+fn target() -> Reactor<Beside<Nic<UdpLink>>> {
     let link = UdpLink::bind(SocketAddr::new(LOCAL, 4791)).unwrap();
     let path_mtu_bytes = link.caps().path_mtu_bytes;
     let nic =
         Nic::new(link, EndpointConfig { seed: 80, path_mtu_bytes, ..EndpointConfig::default() });
     let tcp = TcpFabric::new(TcpConfig::controller(LOCAL)).unwrap();
-    let config = Config { path_mtu_bytes: Some(path_mtu_bytes), ..Config::default() };
-    let mut reactor = Reactor::new(Beside::new(nic, tcp).unwrap(), config);
-    reactor.add_subsystem(NQN).unwrap();
-    let disk = storage::open(&"mem:1MiB".parse().unwrap()).unwrap();
-    reactor.add_namespace(NQN, Some(1), "mem:1MiB", disk).unwrap();
+    let fabric = Beside::new(nic, tcp).unwrap();
+    let mut reactor = exporting(fabric, Some(path_mtu_bytes), NQN, "mem:1MiB");
     let address = SocketAddr::new(LOCAL, 4420);
     for (id, transport) in [(1, TransportKind::Rdma), (2, TransportKind::Tcp)] {
         reactor.open_port(Port { id, transport, address }).unwrap();
     }
-    listens.send(()).unwrap();
-    let mut budget = SpinBudget::adaptive(Duration::from_micros(50));
-    while !stop.load(Ordering::Relaxed) {
-        let now = Instant::now();
-        let turn = reactor.turn(now);
-        if budget.handle_turn(now, turn.did_work) {
-            reactor.wait(now, Some(now + Duration::from_millis(5))).unwrap();
-        }
-    }
+    reactor
 }
 
 fn connect(way: &str) -> AnySession {
@@ -84,11 +74,7 @@ fn count(way: &str, together: &Barrier) -> u64 {
 /// hosts share is lost, though they do get into each other's way.
 #[test]
 fn a_counter_loses_no_step() {
-    let stop = Arc::new(AtomicBool::new(false));
-    let stops = Arc::clone(&stop);
-    let (tell, listens) = channel();
-    let target = std::thread::spawn(move || serve(&stops, &tell));
-    listens.recv().unwrap();
+    let _target = Target::start(target);
     let ways = ["trtype=rdma link=udp", "trtype=rdma link=udp mode=roce", "trtype=tcp"];
     let mut session = connect(ways[2]);
     let together = Arc::new(Barrier::new(ways.len()));
@@ -109,6 +95,4 @@ fn a_counter_loses_no_step() {
     assert!(session.compare_and_write(&ns, 0, &long[..BLOCK], &long[..2 * BLOCK]).is_err());
     session.read_at(&ns, AT, &mut found).unwrap();
     session.close();
-    stop.store(true, Ordering::Relaxed);
-    target.join().unwrap();
 }

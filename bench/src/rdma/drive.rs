@@ -1,6 +1,6 @@
 //! The loop that runs a tool on a NIC, with a real clock.
 
-use super::{Fault, Tool};
+use super::{Event, Fault, Tool};
 use dpa::nic::Nic;
 use initiator::Waiter;
 use netstack::endpoint::{ConnEvent, Endpoint};
@@ -8,6 +8,7 @@ use netstack::fabric::Fabric;
 use netstack::link::Link;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use verbs::WcStatus;
 
 /// A sleep ends at least this often, to hear a signal that arrived between look and sleep.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
@@ -61,15 +62,22 @@ pub fn drive<L: Link, T: Tool>(
 pub(super) fn turn<T: Tool>(now: Instant, verbs: &mut Endpoint, tool: &mut T) -> Result<(), Fault> {
     events(now, verbs, tool)?;
     while let Some(wc) = verbs.next_wc() {
-        tool.handle_completion(now, verbs, &wc)?;
+        // What is flushed belongs to a connection whose end is told next.
+        if wc.status != WcStatus::WrFlushErr {
+            tool.handle(now, verbs, Event::Done(wc))?;
+        }
     }
     events(now, verbs, tool)?;
-    tool.handle_turn(now, verbs)
+    tool.handle_turn(now, verbs)?;
+    if !tool.is_over() && tool.patience().is_some_and(|at| now >= at) {
+        tool.handle_silence(now, verbs)?;
+    }
+    Ok(())
 }
 
 fn events<T: Tool>(now: Instant, verbs: &mut Endpoint, tool: &mut T) -> Result<(), Fault> {
     while let Some(event) = verbs.poll_event() {
-        tool.handle_event(now, verbs, event)?;
+        tool.handle(now, verbs, event.into())?;
     }
     Ok(())
 }

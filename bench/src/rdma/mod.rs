@@ -5,12 +5,14 @@
 //! to call, and nothing blocks.
 
 pub mod bw;
+mod dial;
 mod drive;
 mod memory;
 pub mod ping;
 #[cfg(test)]
 mod tests;
 
+use dial::Dial;
 pub use drive::drive;
 pub(crate) use memory::Memory;
 
@@ -21,12 +23,6 @@ use verbs::{QpNum, SendOp, SendWr, Sge, SgeList, Wc, WcStatus, WrFlags};
 
 /// An answer that does not come for this long never will.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// A server that is not there yet is asked again after this long.
-const RETRY: Duration = Duration::from_millis(100);
-/// So often at most.
-const RETRIES_MAX: u32 = 50;
-/// CM's reason for "nobody listens there". Source: IBTA 1.4, "Rejection Reason Codes".
-const NOBODY_LISTENS: u16 = 8;
 
 /// Why a tool did not do all that was asked, in words: what happened, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -42,38 +38,68 @@ pub enum Fault {
     Misuse(String),
 }
 
+/// What happens to the connections of a tool and to the work that it posted.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Event {
+    /// A peer wants a connection: it is accepted or rejected.
+    Asked { qp: QpNum },
+    /// A connection is there.
+    Open { qp: QpNum, is_native: bool },
+    /// The peer wants none, by CM's reason.
+    Refused { qp: QpNum, reason: u16 },
+    /// A connection ended.
+    Closed { qp: QpNum, reason: DisconnectReason },
+    /// Work completed. What was flushed is not told: its connection's end is.
+    Done(Wc),
+}
+
+impl From<ConnEvent> for Event {
+    fn from(event: ConnEvent) -> Event {
+        match event {
+            ConnEvent::ConnectRequest { qp, .. } => Event::Asked { qp },
+            ConnEvent::Established { qp, is_native, .. } => Event::Open { qp, is_native },
+            ConnEvent::Rejected { qp, reason, .. } => Event::Refused { qp, reason },
+            ConnEvent::Disconnected { qp, reason } => Event::Closed { qp, reason },
+        }
+    }
+}
+
 /// One tool on one endpoint: a machine that is told what happened and calls the endpoint.
 ///
-/// Calls in a turn: each event and each completion in the endpoint's order, then `handle_turn`.
+/// Calls in a turn: each event in the endpoint's order, then `handle_turn`, then `handle_silence` if
+/// its patience has ended.
 pub trait Tool {
     /// Before the first turn.
     ///
     /// Errors: memory; parameters that cannot be met.
     fn start(&mut self, now: Instant, verbs: &mut Endpoint) -> Result<(), Fault>;
-    /// Something happened to a connection.
-    fn handle_event(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        event: ConnEvent,
-    ) -> Result<(), Fault>;
-    /// A work request completed.
-    fn handle_completion(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        wc: &Wc,
-    ) -> Result<(), Fault>;
+    /// Something happened.
+    fn handle(&mut self, now: Instant, verbs: &mut Endpoint, event: Event) -> Result<(), Fault>;
     /// Everything that happened was told: time to post, and to look at the clock.
-    fn handle_turn(&mut self, now: Instant, verbs: &mut Endpoint) -> Result<(), Fault>;
+    fn handle_turn(&mut self, _now: Instant, _verbs: &mut Endpoint) -> Result<(), Fault> {
+        Ok(())
+    }
+    /// Until when its peer is waited for.
+    fn patience(&self) -> Option<Instant> {
+        None
+    }
+    /// The peer let that moment pass: an error, a milder end, or another moment.
+    fn handle_silence(&mut self, _now: Instant, _verbs: &mut Endpoint) -> Result<(), Fault> {
+        Ok(())
+    }
     /// Its user wants it to end: what was begun is ended in order.
     fn interrupt(&mut self, now: Instant, verbs: &mut Endpoint);
     /// Done: connections are closed, or will be by what is queued.
     fn is_over(&self) -> bool;
-    /// When `handle_turn` wants to be called even if nothing happens.
-    fn deadline(&self) -> Option<Instant>;
+    /// When it wants a turn even if nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        self.patience()
+    }
     /// A line for its user, oldest first.
-    fn take_note(&mut self) -> Option<String>;
+    fn take_note(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// A signalled work request of one element.
@@ -86,8 +112,11 @@ fn list(sge: Sge) -> SgeList {
     SgeList::from_buf_and_len([sge, Sge::default()], 1)
 }
 
-/// Why a work request failed, in words.
-fn failed(what: &str, wc: &Wc) -> Fault {
+/// Errors: why the work, which is `what`, failed.
+fn succeeded(wc: &Wc, what: impl std::fmt::Display) -> Result<(), Fault> {
+    if wc.status == WcStatus::Success {
+        return Ok(());
+    }
     let hint = match wc.status {
         WcStatus::RemAccessErr => ": the peer's memory is not open to it, or too short",
         WcStatus::LocLenErr => ": a message was longer than -s; give both sides the same",
@@ -105,7 +134,7 @@ fn failed(what: &str, wc: &Wc) -> Fault {
         | WcStatus::RemOpErr
         | WcStatus::GeneralErr => "",
     };
-    Fault::Connection(format!("{what} failed with status {:?}{hint}", wc.status))
+    Err(Fault::Connection(format!("{what} failed with status {:?}{hint}", wc.status)))
 }
 
 /// Why a connection ended, in words.
@@ -120,33 +149,9 @@ fn ended(what: &str, reason: DisconnectReason) -> Fault {
     Fault::Connection(format!("{what}: {why}"))
 }
 
-/// Connects to a server that may not be there yet: perftest's listens anew for each connection.
-#[derive(Debug, Default)]
-struct Dial {
-    qp: Option<QpNum>,
-    tries: u32,
-    again_at: Option<Instant>,
-}
-
-impl Dial {
-    /// Notes a rejection: whether it is worth another try.
-    fn rejected(&mut self, now: Instant, reason: u16) -> Result<(), Fault> {
-        self.qp = None;
-        if reason != NOBODY_LISTENS {
-            return Err(Fault::Peer(format!("refused the connection, CM reason {reason}")));
-        }
-        self.tries += 1;
-        if self.tries > RETRIES_MAX {
-            let why = "nobody listens at that port: is the server running, with the same -p?";
-            return Err(Fault::Connection(why.into()));
-        }
-        self.again_at = Some(now + RETRY);
-        Ok(())
-    }
-    /// It is time for another try.
-    fn is_due(&mut self, now: Instant) -> bool {
-        self.again_at.take_if(|at| *at <= now).is_some()
-    }
+/// The wire mode as reports have it.
+fn wire_mode(is_native: bool) -> &'static str {
+    if is_native { "native" } else { "RoCEv2" }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a run stay far below 2^53")]

@@ -1,14 +1,16 @@
-//! Configuration: `words` (what is written), `model` (what is meant), `check` (from one to the other),
-//! and here what `flexblk serve` starts with.
+//! Configuration: `words` (what is written), `model` (what is meant), `mean` and `write` (there and
+//! back), `check` (whether it can be had), and here what `flexblk serve` starts with.
 
 pub(crate) mod check;
 pub(crate) mod ids;
 pub(crate) mod limit;
+pub(crate) mod mean;
 pub(crate) mod model;
 pub(crate) mod nvmetcli;
 pub(crate) mod referrals;
 pub(crate) mod tls;
 pub(crate) mod words;
+pub(crate) mod write;
 
 use crate::args::{Cc, DEFAULT_NQN, Offer, Poll, Serve, Transport};
 use crate::failure::Failure;
@@ -55,7 +57,7 @@ impl Plan {
         let is_kept = kept.is_some();
         let file = kept.unwrap_or(file);
         let mut subsystems =
-            check::subsystems(&file.subsystems, &Model::default()).map_err(Failure::misuse)?;
+            mean::subsystems(&file.subsystems, &Model::default()).map_err(Failure::misuse)?;
         if !is_kept && !args.namespaces.is_empty() {
             let (nqn, subsystem) = of_command_line(args);
             if subsystems.insert(nqn.clone(), subsystem).is_some() {
@@ -126,7 +128,7 @@ fn listeners(
     let is_given = args.traddr.is_some() || args.trsvcid.is_some() || !args.transport.is_empty();
     let has_list = !file.listeners.is_empty();
     if has_list && !is_given {
-        let listeners = check::listeners_of(file, &[], &none)?;
+        let listeners = mean::listeners_of(file, &[], &none)?;
         return Ok((listeners.unwrap_or_default(), true));
     }
     // One address for all transports, each part of it from the nearest who says it.
@@ -141,7 +143,7 @@ fn listeners(
         ..File::default()
     };
     let is_asked = !given.transport.is_empty();
-    let listeners = check::listeners_of(&given, &ALL_TRANSPORTS, &none)?;
+    let listeners = mean::listeners_of(&given, &ALL_TRANSPORTS, &none)?;
     Ok((listeners.unwrap_or_default(), is_asked))
 }
 

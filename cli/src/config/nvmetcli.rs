@@ -4,12 +4,14 @@
 //! named.
 
 mod hosts;
+mod object;
 mod referrals;
 
 use super::tls::Tls;
 use super::words::{Ana, AnaGroup, File, Listener, Namespace, Subsystem};
 use crate::args::Transport;
-use serde_json::{Map, Value};
+use object::{Object, list};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of a file.
@@ -19,13 +21,6 @@ pub(crate) struct Imported {
     pub file: File,
     /// What could not be said: places and values.
     pub left_out: Vec<String>,
-}
-
-/// An object of the file, its place in it, and what nobody could use.
-struct Object<'l> {
-    fields: Map<String, Value>,
-    place: String,
-    left_out: &'l mut Vec<String>,
 }
 
 /// States of groups at one port.
@@ -122,15 +117,7 @@ fn read_port(
 }
 
 fn read_address(addr: &mut Object<'_>, portid: Option<u16>) -> Option<Listener> {
-    let trtype = addr.parsed("trtype", |text| match text {
-        "rdma" => Some(Transport::Rdma),
-        "tcp" => Some(Transport::Tcp),
-        _ => None,
-    });
-    let traddr = addr.parsed("traddr", |text| text.parse().ok());
-    let trsvcid = addr.parsed("trsvcid", |text| text.parse().ok());
-    // Told by the address itself.
-    addr.drop_if("adrfam", &["ipv4", "ipv6"]);
+    let (trtype, traddr, trsvcid) = addr.reach();
     let tls = read_security(addr, trtype);
     let trsvcid = trsvcid.or(Some(initiator::spec::NVME_PORT));
     match (trtype, traddr) {
@@ -241,102 +228,6 @@ fn read_namespace(object: &mut Object<'_>) -> Option<Namespace> {
 /// A path as a URI has it.
 fn escaped(path: &str) -> String {
     path.replace('%', "%25").replace('?', "%3F").replace('&', "%26")
-}
-
-fn list(
-    fields: &mut Map<String, Value>,
-    name: &str,
-    place: &str,
-    left_out: &mut Vec<String>,
-) -> Vec<Value> {
-    let value = fields.remove(name).unwrap_or(Value::Null);
-    if let Value::Array(values) = value {
-        return values;
-    }
-    if !value.is_null() {
-        left_out.push(format!("{place}{name}: {value}"));
-    }
-    Vec::new()
-}
-
-impl<'l> Object<'l> {
-    fn new(value: Value, place: String, left_out: &'l mut Vec<String>) -> Object<'l> {
-        if let Value::Object(fields) = value {
-            return Object { fields, place, left_out };
-        }
-        if !value.is_null() {
-            left_out.push(format!("{place}: {value}"));
-        }
-        Object { fields: Map::new(), place, left_out }
-    }
-    fn say(&mut self, what: &str) {
-        self.left_out.push(format!("{}: {what}", self.place));
-    }
-    fn object(&mut self, name: &str) -> Object<'_> {
-        let value = self.fields.remove(name).unwrap_or(Value::Null);
-        Object::new(value, format!("{}.{name}", self.place), self.left_out)
-    }
-    fn list(&mut self, name: &str) -> Vec<Value> {
-        let place = format!("{}.", self.place);
-        list(&mut self.fields, name, &place, self.left_out)
-    }
-    /// A text, or a number as text.
-    fn text(&mut self, name: &str) -> Option<String> {
-        let value = self.fields.get(name)?;
-        let number = value.is_number().then(|| value.to_string());
-        let text = value.as_str().map(str::to_owned).or(number)?;
-        self.fields.remove(name);
-        Some(text)
-    }
-    /// What `parse` makes of a text; one that it cannot read stays.
-    fn parsed<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let text = self.text(name)?;
-        let parsed = parse(&text);
-        if parsed.is_none() {
-            self.fields.insert(name.to_owned(), Value::String(text));
-        }
-        parsed
-    }
-    fn number<T: std::str::FromStr>(&mut self, name: &str) -> Option<T> {
-        self.parsed(name, |text| text.parse().ok())
-    }
-    fn flag(&mut self, name: &str) -> Option<bool> {
-        self.parsed(name, |text| match text {
-            "0" => Some(false),
-            "1" => Some(true),
-            _ => None,
-        })
-    }
-    fn texts(&mut self, name: &str) -> Vec<String> {
-        let mut texts = Vec::new();
-        for value in self.list(name) {
-            match value.as_str() {
-                Some(text) => texts.push(text.to_owned()),
-                None => self.say(&format!("{name}: {value}")),
-            }
-        }
-        texts
-    }
-    /// Drops a field that says no more than one of `usual`.
-    fn drop_if(&mut self, name: &str, usual: &[&str]) {
-        let _ = self.parsed(name, |text| usual.contains(&text).then_some(()));
-    }
-    /// What nobody took is named.
-    fn end(self) {
-        let Object { fields, place, left_out } = self;
-        let dot = if place.is_empty() { "" } else { "." };
-        for (name, value) in fields {
-            let is_empty = match &value {
-                Value::Array(values) => values.is_empty(),
-                Value::Object(fields) => fields.is_empty(),
-                Value::Null => true,
-                Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-            };
-            if !is_empty {
-                left_out.push(format!("{place}{dot}{name}: {value}"));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{check, ids, model::Model};
+use crate::config::{check, ids, mean, model::Model};
 use proptest::prelude::*;
 
 const SAVED: &str = r#"{
@@ -55,7 +55,7 @@ fn a_saved_configuration_is_imported() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
-    let mut model = check::wanted(&imported.file, &Model::default()).unwrap();
+    let mut model = mean::wanted(&imported.file, &Model::default()).unwrap();
     check::whole(&model).unwrap();
     ids::complete(&mut model, 1).unwrap();
     let left_out = imported.left_out.join("\n");
@@ -192,7 +192,7 @@ fn secrets_and_tls_are_imported() {
     let imported = import(&saved).unwrap();
     let tls: Vec<Tls> = imported.file.listeners.iter().map(|listener| listener.tls).collect();
     assert_eq!(tls, [Tls::Required, Tls::Optional, Tls::Required, Tls::Off, Tls::Off]);
-    let model = check::wanted(&imported.file, &Model::default()).unwrap();
+    let model = mean::wanted(&imported.file, &Model::default()).unwrap();
     let subsystem = &model.subsystems["nqn.2026-01.io.x:s"];
     let hosts = ["nqn.x:a", "nqn.x:b", "nqn.x:c", "nqn.x:d"];
     assert_eq!(subsystem.hosts, target::HostList::only(hosts));

@@ -129,7 +129,8 @@ pub(crate) fn remove(
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{wanted, whole};
+    use super::super::check::whole;
+    use super::super::mean::wanted;
     use super::super::words::File;
     use super::*;
 

@@ -32,7 +32,7 @@ fn the_documented_example_parses() {
     let page = include_str!("../../../docs/configuration.md");
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
     let file = File::parse(example.unwrap()).unwrap();
-    let mut model = check::wanted(&file, &Model::default()).unwrap();
+    let mut model = mean::wanted(&file, &Model::default()).unwrap();
     check::whole(&model).unwrap();
     ids::complete(&mut model, seed()).unwrap();
     assert_eq!((model.listeners.len(), model.namespaces().count()), (1, 1));
@@ -48,15 +48,15 @@ fn what_is_left_out_stays() {
                 [[subsystem.namespace]]\nuri = 'mem:1MiB'\n\
                 [[subsystem.namespace]]\nuri = 'mem:2MiB'\n";
     let file = File::parse(text).unwrap();
-    let mut running = check::wanted(&file, &Model::default()).unwrap();
+    let mut running = mean::wanted(&file, &Model::default()).unwrap();
     ids::complete(&mut running, seed()).unwrap();
-    let mut again = check::wanted(&file, &running).unwrap();
+    let mut again = mean::wanted(&file, &running).unwrap();
     ids::complete(&mut again, seed()).unwrap();
     assert_eq!(again, running);
     let mut fewer = file.clone();
     fewer.subsystems[0].namespaces.remove(0);
     fewer.subsystems[0].namespaces.remove(0);
-    let only = check::wanted(&fewer, &running).unwrap();
+    let only = mean::wanted(&fewer, &running).unwrap();
     let of = |model: &Model| model.subsystems["nqn.2026-01.io.flexblk:a"].namespaces[&3].clone();
     assert_eq!((only.namespaces().count(), of(&only)), (1, of(&running)));
     let all: std::collections::BTreeSet<_> =
@@ -85,7 +85,7 @@ fn nonsense_is_refused() {
         ("nqn = 'nqn.2026-01.io.a'\n[[subsystem.host]]\nnqn=''\nlimit={rw_ios_per_sec=1}", "host"),
     ] {
         let why = File::parse(&format!("[[subsystem]]\n{text}\n"))
-            .and_then(|file| check::wanted(&file, &Model::default()))
+            .and_then(|file| mean::wanted(&file, &Model::default()))
             .and_then(|model| check::whole(&model))
             .unwrap_err();
         assert!(why.contains(word), "{text}: {why}");

@@ -1,7 +1,8 @@
 //! Who owns the configuration of a running target: hears requests, opens disks, and has the polling
 //! thread change what is exported.
 
-use super::diff::{Change, Place, diff};
+use super::change::{Change, Place};
+use super::diff::diff;
 use super::exports::{OpenDisk, Served};
 use super::jobs::Asker;
 use super::protocol::{PlanLine, Request, Response};
@@ -10,7 +11,7 @@ use super::state::StateFile;
 use super::transact::transact;
 use crate::config::model::Model;
 use crate::config::words::File;
-use crate::config::{check, ids, seed};
+use crate::config::{check, ids, mean, seed, write};
 use netstack::fabric::Fabric;
 use std::collections::BTreeMap;
 use storage::{BackendSpec, DiskSpec};
@@ -61,7 +62,7 @@ impl<F: Fabric + 'static> Control<F> {
 
     fn apply(&mut self, config: &str, dry_run: bool) -> Result<Response, Refused> {
         let file = File::parse(config).map_err(misuse)?;
-        let wanted = check::wanted(&file, &self.model).map_err(misuse)?;
+        let wanted = mean::wanted(&file, &self.model).map_err(misuse)?;
         let notes = self.notes(&file);
         let response = self.become_(wanted, dry_run)?;
         Ok(Response { notes, ..response })
@@ -140,7 +141,7 @@ impl<F: Fabric + 'static> Control<F> {
 
 /// The whole configuration as a file.
 pub(crate) fn text(fixed: &File, model: &Model) -> String {
-    let File { listeners, referrals, subsystems, .. } = check::words(model);
+    let File { listeners, referrals, subsystems, .. } = write::words(model);
     File { listeners, referrals, subsystems, ..fixed.clone() }.text()
 }
 

@@ -1,6 +1,7 @@
 use super::super::tests::models;
 use super::*;
 use proptest::prelude::*;
+use target::HostList;
 
 fn apply(changes: &[Change], model: &Model) -> Model {
     let mut model = model.clone();

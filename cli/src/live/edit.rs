@@ -4,7 +4,7 @@ use crate::args::Transport;
 use crate::config::limit::Limit;
 use crate::config::model::{Group, Listener, Model, Namespace, Subsystem};
 use crate::config::words;
-use crate::config::{check, referrals};
+use crate::config::{mean, referrals};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -68,7 +68,7 @@ impl Edit {
             Edit::AddNamespace { nqn, namespace } => {
                 let (nqn, subsystem) = subsystem(&mut next, nqn.as_deref())?;
                 let nsid = namespace.nsid.unwrap_or_else(|| subsystem.free_nsid());
-                let made = check::namespace(namespace)?;
+                let made = mean::namespace(namespace)?;
                 if subsystem.namespaces.insert(nsid, made).is_some() {
                     return Err(format!(
                         "{nqn} has a namespace {nsid} already: take another number"
@@ -129,7 +129,7 @@ impl Edit {
 }
 
 fn add_subsystem(model: &mut Model, word: &words::Subsystem) -> Result<(), String> {
-    let made = check::subsystems(std::slice::from_ref(word), &Model::default())?;
+    let made = mean::subsystems(std::slice::from_ref(word), &Model::default())?;
     for (nqn, subsystem) in made {
         if model.subsystems.insert(nqn.clone(), subsystem).is_some() {
             return Err(format!("subsystem {nqn} is there already"));

@@ -1,6 +1,6 @@
 //! The reactor as something whose exports change.
 
-use super::diff::{Change, Place, Step};
+use super::change::{Change, Place, Step};
 use super::transact::{Exports, Ticket};
 use crate::config::model::{Group, Listener, Namespace};
 use crate::config::words::Ana;

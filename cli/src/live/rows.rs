@@ -4,7 +4,7 @@ use super::exports::View;
 use super::protocol::{Noun, Row};
 use crate::config::limit::Limit;
 use crate::config::model::Model;
-use crate::config::{check, referrals};
+use crate::config::{referrals, write};
 use serde_json::{Value, json};
 use target::HostList;
 
@@ -31,7 +31,7 @@ pub(crate) fn rows(noun: Noun, model: &Model, view: &View) -> Vec<Row> {
         Noun::Subsystem => subsystems(model, view),
         Noun::Namespace => namespaces(model, view),
         Noun::Listener => {
-            let words = check::words(model).listeners;
+            let words = write::words(model).listeners;
             words.iter().filter_map(|word| serde_json::to_value(word).ok()).collect()
         }
         Noun::Referral => {
@@ -63,7 +63,7 @@ fn namespaces(model: &Model, view: &View) -> Vec<Value> {
     let row = |(nqn, nsid, namespace): (&str, u32, &crate::config::model::Namespace)| {
         let place = (nqn.to_owned(), nsid);
         let (octets, block_bytes) = view.sizes.get(&place).copied().unwrap_or_default();
-        let word = check::namespace_words(nsid, namespace);
+        let word = write::namespace_words(nsid, namespace);
         json!({
             "nqn": nqn, "nsid": nsid, "uri": word.uri, "size_bytes": octets,
             "block_bytes": block_bytes, "read_only": word.read_only,

@@ -109,10 +109,10 @@ proptest! {
     /// Goal: a configuration is the same after it was written and read.
     #[test]
     fn written_and_read(model in models()) {
-        let text = crate::config::check::words(&model).text();
+        let text = crate::config::write::words(&model).text();
         let file = crate::config::words::File::parse(&text).unwrap();
-        let listeners = crate::config::check::listeners_of(&file, &[], &Model::default()).unwrap();
-        let subsystems = crate::config::check::subsystems(&file.subsystems, &Model::default());
+        let listeners = crate::config::mean::listeners_of(&file, &[], &Model::default()).unwrap();
+        let subsystems = crate::config::mean::subsystems(&file.subsystems, &Model::default());
         prop_assert_eq!(crate::config::referrals::meant(&file.referrals), model.referrals);
         prop_assert_eq!(listeners.unwrap_or_default(), model.listeners);
         prop_assert_eq!(subsystems.unwrap(), model.subsystems);

@@ -3,7 +3,7 @@
 //! What can fail comes first and can be taken back: registering disks, listening, resizing. Only
 //! then hosts see anything, and from there on nothing fails that the model did not rule out.
 
-use super::diff::{Change, Place, Step};
+use super::change::{Change, Place, Step};
 use crate::config::model::Listener;
 use std::collections::BTreeMap;
 

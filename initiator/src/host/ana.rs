@@ -2,8 +2,8 @@
 //!
 //! Source: NVMe Base 2.1, "Asymmetric Namespace Access Reporting", "Asymmetric Namespace Access" log.
 
-use super::bringup::{TAG_ANA, TAG_EVENTS};
-use super::{Host, own};
+use super::Host;
+use super::own::{TAG_ANA, TAG_EVENTS, own};
 use crate::commands;
 use netstack::fabric::Fabric;
 use std::collections::BTreeMap;

@@ -5,7 +5,8 @@
 //! milliseconds for each queue.
 //! Source: NVMe Base 2.1, "NVMe In-band Authentication".
 
-use super::bringup::{SCRATCH_BYTES, Step};
+use super::bringup::Step;
+use super::own::SCRATCH_BYTES;
 use super::{Host, HostError};
 use auth::{FailureReason, HostAuthError, HostSide, Names, system_random};
 use netstack::fabric::Fabric;

@@ -1,7 +1,8 @@
 //! Commands in, completions out.
 
 use super::bringup::Phase;
-use super::{Completion, Full, Host, OWN_TAGS};
+use super::own::OWN_TAGS;
+use super::{Completion, Full, Host};
 use crate::queue::{Answer, Command};
 use netstack::fabric::{Fabric, QpHandle};
 use std::time::Instant;

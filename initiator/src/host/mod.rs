@@ -6,27 +6,29 @@
 mod ana;
 mod authentication;
 mod bringup;
+mod error;
+mod info;
 mod io;
+mod lane;
+mod own;
 mod paths;
 mod recovery;
+mod refusal;
 
-pub use bringup::ControllerInfo;
+pub use error::HostError;
+pub use info::ControllerInfo;
 
-use crate::commands;
 use crate::contract::Timers;
-use crate::queue::{Command, Data, Queue};
-use auth::{HostAuthError, HostKeys, HostSide};
+use crate::queue::Command;
+use auth::{HostKeys, HostSide};
+use lane::Lane;
 use memory::{Access, Mr, Region, RegistryFull};
-use netstack::fabric::{Fabric, FabricEvent, QpHandle, Work};
-use std::collections::VecDeque;
+use netstack::fabric::{Fabric, FabricEvent};
 use std::io as stdio;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use wire::nvme::Status;
-
-/// Tags above this are the host's own commands.
-const OWN_TAGS: u64 = 1 << 63;
 
 /// What to connect to, and how.
 #[derive(Clone, Debug)]
@@ -65,77 +67,6 @@ pub enum HostState {
     Dead,
 }
 
-/// Why there is no connection. Kept for error messages until the next success.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum HostError {
-    /// Nobody answers at the address.
-    #[error("no answer from {0}: is the target running, and is the address right?")]
-    NoAnswer(SocketAddr),
-    /// The target has no listener on that port.
-    #[error("{0} refuses: nothing listens on that port")]
-    NoListener(SocketAddr),
-    /// The transport connection was refused.
-    #[error("{addr} refuses the connection (reason {reason})")]
-    Refused {
-        /// Target.
-        addr: SocketAddr,
-        /// CM reject reason.
-        reason: u16,
-    },
-    /// A command of the bring-up failed.
-    #[error("{step} failed: {status}")]
-    Command {
-        /// Which.
-        step: &'static str,
-        /// The controller's word.
-        status: Status,
-    },
-    /// The target does not export that subsystem, or not to this host.
-    #[error(
-        "{addr} exports no subsystem {subnqn} to this host: see `flexblk discover -a {} -s {}`", addr.ip(), addr.port()
-    )]
-    NoSubsystem {
-        /// Target.
-        addr: SocketAddr,
-        /// What was asked for.
-        subnqn: String,
-    },
-    /// The connection was lost.
-    #[error("connection to {0} lost")]
-    Lost(SocketAddr),
-    /// The controller broke the protocol.
-    #[error("the controller broke the protocol: {0}")]
-    Protocol(String),
-    /// An NQN that is none.
-    #[error("{0}: an NQN looks like nqn.2026-11.org.example:name, at most 223 octets")]
-    BadNqn(String),
-    /// The target wants to know who this host is.
-    #[error("{0} demands authentication: give this host's secret, with dhchap_secret= or -S")]
-    SecretWanted(SocketAddr),
-    /// The target wants a secure channel, and this host was not told to make one.
-    #[error("{0} demands authentication for a secure channel: add concat=on, or --concat")]
-    ChannelWanted(SocketAddr),
-    /// No TLS, though this host has a key for it.
-    #[error("no TLS with {addr}: {why}")]
-    Insecure {
-        /// Target.
-        addr: SocketAddr,
-        /// Why.
-        why: &'static str,
-    },
-    /// One side does not believe the other.
-    #[error("authentication with {addr} failed: {why}")]
-    Authentication {
-        /// Target.
-        addr: SocketAddr,
-        /// Why.
-        why: HostAuthError,
-    },
-    /// Own memory or registrations ran out.
-    #[error("{0}")]
-    Resources(String),
-}
-
 /// A finished command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Completion {
@@ -151,17 +82,6 @@ pub struct Completion {
 #[derive(Clone, Copy, Debug)]
 pub struct Full(pub Command);
 
-/// One connection: a queue and, while connected, its fabric handle.
-struct Lane {
-    queue: Queue,
-    qp: Option<QpHandle>,
-    ready: bool,
-    /// Commands that wait for a connection.
-    waiting: VecDeque<Command>,
-    /// Work that the fabric had no room for.
-    unposted: VecDeque<Work>,
-}
-
 /// One NVMe-oF host connection, driven by `turn`.
 pub struct Host<F: Fabric> {
     fabric: F,
@@ -172,7 +92,7 @@ pub struct Host<F: Fabric> {
     recovery: recovery::Recovery,
     info: Option<ControllerInfo>,
     error: Option<HostError>,
-    scratch: bringup::Scratch,
+    scratch: own::Scratch,
     /// The conversation on the queue that is being connected.
     proof: Option<HostSide>,
     /// Conversations so far: each has its number.
@@ -200,7 +120,7 @@ impl<F: Fabric> Host<F> {
             let depth = if qid == 0 { bringup::ADMIN_DEPTH } else { depth };
             lanes.push(Lane::new(&mut fabric, qid, depth, &options.timers)?);
         }
-        let scratch = bringup::Scratch::new(&mut fabric)?;
+        let scratch = own::Scratch::new(&mut fabric)?;
         Ok(Host {
             fabric,
             options,
@@ -257,6 +177,10 @@ impl<F: Fabric> Host<F> {
     #[must_use]
     pub fn queue_depth(&self) -> u16 {
         self.live().lanes.last().map_or(0, |lane| lane.queue.depth())
+    }
+    /// Where the host connects to.
+    pub fn target(&self) -> SocketAddr {
+        self.options.target
     }
     /// The fabric, for its counters and descriptor.
     pub fn fabric(&self) -> &F {
@@ -334,61 +258,5 @@ impl<F: Fabric> Host<F> {
             // Sends are unsignaled; a failed one is followed by Disconnected, which retries it.
             FabricEvent::Done { .. } => {}
         }
-    }
-
-    fn lane_of(&self, qp: QpHandle) -> Option<usize> {
-        self.lanes.iter().position(|lane| lane.qp == Some(qp))
-    }
-
-    fn post(&mut self, lane: usize, work: Work) {
-        let lane = &mut self.lanes[lane];
-        let Some(qp) = lane.qp else { return };
-        if !lane.unposted.is_empty() {
-            lane.unposted.push_back(work);
-        } else if let Err(full) = self.fabric.post(qp, work) {
-            lane.unposted.push_back(full.0);
-        }
-    }
-
-    fn repost(&mut self) {
-        for lane in &mut self.lanes {
-            let Some(qp) = lane.qp else { continue };
-            while let Some(work) = lane.unposted.front() {
-                if self.fabric.post(qp, *work).is_err() {
-                    break;
-                }
-                lane.unposted.pop_front();
-            }
-        }
-    }
-}
-
-impl Lane {
-    fn new<F: Fabric>(
-        fabric: &mut F,
-        qid: u16,
-        depth: u16,
-        timers: &Timers,
-    ) -> stdio::Result<Lane> {
-        let memory = Queue::allocate(depth)?;
-        let mr = fabric.register(&memory, Access::LOCAL_WRITE).map_err(stdio::Error::other)?;
-        Ok(Lane {
-            queue: Queue::new(qid, depth, timers.io_timeout, memory, mr),
-            qp: None,
-            ready: false,
-            waiting: VecDeque::new(),
-            unposted: VecDeque::new(),
-        })
-    }
-}
-
-/// A command of the host's own.
-fn own(tag: u64, sqe: wire::nvme::Sqe, data: Option<Data>) -> Command {
-    Command {
-        tag: OWN_TAGS | tag,
-        sqe,
-        data,
-        expires: !commands::is_async_event(&sqe),
-        attempts: 0,
     }
 }

@@ -1,7 +1,8 @@
 //! What breaks, and what is done about it: the machine behind [`crate::contract`].
 
-use super::bringup::{Phase, TAG_ABORT, TAG_KEEP_ALIVE};
-use super::{Host, HostError, own};
+use super::bringup::Phase;
+use super::own::{OWN_TAGS, TAG_ABORT, TAG_KEEP_ALIVE, own};
+use super::{Host, HostError};
 use crate::commands;
 use netstack::fabric::{DisconnectReason, Fabric, QpHandle};
 use std::time::{Duration, Instant};
@@ -210,7 +211,7 @@ impl<F: Fabric> Host<F> {
         for lane in 0..self.lanes.len() {
             let lost = self.lanes[lane].queue.reset();
             for mut command in lost.into_iter().rev() {
-                if command.tag & super::OWN_TAGS != 0 {
+                if command.tag & OWN_TAGS != 0 {
                     continue;
                 }
                 command.attempts = command.attempts.saturating_add(1);

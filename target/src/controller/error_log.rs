@@ -2,7 +2,9 @@
 //!
 //! Source: NVMe Base 2.0, "Error Information (Log Identifier 01h)".
 
-use wire::nvme::Status;
+use super::Controller;
+use crate::fault::Fault;
+use wire::nvme::{IoOpcode, Rw, Sqe, Status};
 
 /// Entries that are kept (ELPE is one less).
 pub(crate) const ERROR_ENTRIES: usize = 64;
@@ -62,6 +64,51 @@ impl ErrorLog {
         let split = usize::try_from(self.count % ERROR_ENTRIES as u64).unwrap_or(0);
         let (newer, older) = self.entries.split_at(split);
         newer.iter().rev().chain(older.iter().rev()).filter(|entry| entry.error_count > 0)
+    }
+}
+
+/// What the error log keeps of a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FailedCommand {
+    /// Command identifier.
+    pub(crate) cid: u16,
+    /// Namespace.
+    pub(crate) nsid: u32,
+    /// First logical block, of I/O commands.
+    pub(crate) lba: u64,
+}
+
+impl FailedCommand {
+    /// From the command as it came.
+    pub(crate) fn of(sqe: &Sqe, is_io: bool) -> FailedCommand {
+        let names_blocks = matches!(
+            sqe.io_opcode(),
+            Some(
+                IoOpcode::Write
+                    | IoOpcode::Read
+                    | IoOpcode::Compare
+                    | IoOpcode::WriteZeroes
+                    | IoOpcode::Verify
+                    | IoOpcode::Copy
+            )
+        );
+        let lba = if is_io && names_blocks { Rw::decode(sqe).slba.0 } else { 0 };
+        FailedCommand { cid: sqe.cid().0, nsid: sqe.nsid().0, lba }
+    }
+}
+
+impl Controller {
+    /// A command failed: for the error log.
+    pub(crate) fn log_error(&mut self, sqid: u16, sqe: &FailedCommand, fault: &Fault) {
+        self.errors.push(ErrorEntry {
+            error_count: 0,
+            sqid,
+            cid: sqe.cid,
+            status: fault.status,
+            location: fault.location,
+            lba: sqe.lba,
+            nsid: sqe.nsid,
+        });
     }
 }
 

@@ -22,6 +22,7 @@ mod settings;
 
 pub(crate) use admin::{AUTH_SEND_BYTES_MAX, host_data_bytes};
 pub(crate) use aer::AER_LIMIT;
+pub(crate) use error_log::FailedCommand;
 pub(crate) use fabrics::{ConnectRequest, parse_connect, unknown_type};
 pub(crate) use identify::lists_controllers;
 pub(crate) use registers::{ADMIN_ENTRIES_MAX, QUEUE_ENTRIES_MAX};
@@ -34,7 +35,7 @@ use crate::queue::Inflight;
 use crate::reactor::Channels;
 use crate::subsystem::{Port, Subsystem};
 use aer::Aer;
-use error_log::{ErrorEntry, ErrorLog};
+use error_log::ErrorLog;
 use keep_alive::KeepAlive;
 pub use registers::ControllerKind;
 use registers::Registers;
@@ -43,7 +44,7 @@ use settings::Settings;
 use std::collections::VecDeque;
 use std::time::Instant;
 use wire::fabrics::ConnectFault;
-use wire::nvme::{AsyncEvent, IoOpcode, Rw, Sqe, Status};
+use wire::nvme::{AsyncEvent, Status};
 
 /// I/O queues that one host may have.
 pub(crate) const QUEUES_MAX: u16 = 128;
@@ -283,49 +284,6 @@ impl Controller {
     pub(crate) fn handle_admin_gone(&mut self) {
         self.aer.drain().for_each(Inflight::abandon);
         self.completions.drain(..).for_each(|completion| completion.request.abandon());
-    }
-
-    /// A command failed: for the error log.
-    pub(crate) fn log_error(&mut self, sqid: u16, sqe: &FailedCommand, fault: &Fault) {
-        self.errors.push(ErrorEntry {
-            error_count: 0,
-            sqid,
-            cid: sqe.cid,
-            status: fault.status,
-            location: fault.location,
-            lba: sqe.lba,
-            nsid: sqe.nsid,
-        });
-    }
-}
-
-/// What the error log keeps of a command.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct FailedCommand {
-    /// Command identifier.
-    pub(crate) cid: u16,
-    /// Namespace.
-    pub(crate) nsid: u32,
-    /// First logical block, of I/O commands.
-    pub(crate) lba: u64,
-}
-
-impl FailedCommand {
-    /// From the command as it came.
-    pub(crate) fn of(sqe: &Sqe, is_io: bool) -> FailedCommand {
-        let names_blocks = matches!(
-            sqe.io_opcode(),
-            Some(
-                IoOpcode::Write
-                    | IoOpcode::Read
-                    | IoOpcode::Compare
-                    | IoOpcode::WriteZeroes
-                    | IoOpcode::Verify
-                    | IoOpcode::Copy
-            )
-        );
-        let lba = if is_io && names_blocks { Rw::decode(sqe).slba.0 } else { 0 };
-        FailedCommand { cid: sqe.cid().0, nsid: sqe.nsid().0, lba }
     }
 }
 

@@ -1,54 +1,47 @@
 //! One connection: its submission queue, its completion queue, and the commands between.
 //!
 //! A pure machine: capsules and outcomes in (`handle_`), [`Actions`] out. Read first: [`Command`]
-//! and [`Stage`] (what a command can wait for), then `flow` (data movement).
+//! and [`Stage`] (what a command can wait for), then `flow` and `fetch` (data movement), `answer`, and
+//! `life` (of the connection).
 //! Source: NVMe over Fabrics, "Queue Model" and RDMA Transport, "Capsules".
 //!
 //! **Architecture invariant:** a command is accepted only with a response slot in hand, and is
 //! answered exactly once, or abandoned with its connection; whoever owns its buffer is written in
 //! its [`Stage`].
 
+mod answer;
 mod command;
 mod copy;
 mod ending;
+mod fetch;
 mod flow;
 mod fused;
 mod inflight;
+mod life;
 mod memory;
 mod proof;
 mod token;
 
+pub(crate) use answer::{Answer, release};
 pub(crate) use command::{Buffer, Command, ControlBuffer, Stage};
 pub(crate) use copy::{CopyPlan, Extra};
-pub(crate) use flow::{DiskDone, FetchDone};
+pub(crate) use fetch::FetchDone;
+pub(crate) use flow::DiskDone;
 pub(crate) use fused::{FusedHalf, PARTNER_FAILED, PARTNER_MISSING, Pending};
 pub(crate) use inflight::Inflight;
+pub(crate) use life::QueueState;
 pub(crate) use memory::{QueueMemory, SQE_BYTES};
 pub(crate) use proof::{Computing, Proof};
 pub(crate) use token::{WorkKind, disk_tag, parse_tag, parse_token, token};
 
 use crate::action::{Action, Actions};
 use crate::controller::AER_LIMIT;
-use crate::fault::Fault;
 use crate::io::IoKind;
 use crate::subsystem::DiskIndex;
 use netstack::fabric::{QpHandle, Work, WorkOp};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
-use verbs::Rkey;
-use wire::nvme::{Cid, Cqe, QueueId, Status};
-
-/// How far a connection has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum QueueState {
-    /// Capsules are served.
-    Open,
-    /// We asked for its end: what is outstanding comes back, nothing new starts.
-    Closing,
-    /// The fabric has forgotten it; disks may still be busy.
-    Dead,
-}
 
 /// What a queue is attached to, after its Connect command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,17 +50,6 @@ pub(crate) struct Attachment {
     pub(crate) controller: u32,
     /// Subsystem, by its place in the reactor.
     pub(crate) subsystem: usize,
-}
-
-/// What the response to a command says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Answer {
-    /// `None`: success.
-    pub(crate) fault: Option<Fault>,
-    /// Dwords 0 and 1.
-    pub(crate) result: u64,
-    /// Key to invalidate at the host.
-    pub(crate) invalidate: Option<Rkey>,
 }
 
 /// A connection's queue pair.
@@ -242,105 +224,6 @@ impl Queue {
             self.post_receive(recv, out);
         }
     }
-
-    /// Answers the command in `slot`. `buffer` is kept until the answer is acknowledged.
-    pub(crate) fn complete(
-        &mut self,
-        slot: u16,
-        answer: Answer,
-        buffer: Option<Buffer>,
-        out: &mut Actions,
-    ) {
-        self.spend_capsule(slot, out);
-        let inflight = self.command(slot).inflight.take().expect("one answer per command");
-        let head = if self.head_disabled { 0xffff } else { self.head };
-        let status = answer.fault.map_or(Status::SUCCESS, |fault| fault.status);
-        let mut cqe = Cqe::new(Cid(inflight.complete()), QueueId(self.qid), head, status);
-        cqe.set_result(answer.result | answer.fault.map_or(0, |fault| u64::from(fault.result)));
-        let local = self.memory.write_response(slot, cqe.as_octets());
-        self.command(slot).stage = Stage::Responding(buffer);
-        let op = WorkOp::Send { invalidate: answer.invalidate };
-        self.post(Work { token: token(WorkKind::Send, slot), op, local, signaled: true }, out);
-    }
-    /// Nobody is left to answer: gives back what the command holds. Not for commands at a disk.
-    pub(crate) fn abandon(&mut self, slot: u16, out: &mut Actions) {
-        let command = self.command(slot);
-        if let Some(inflight) = command.inflight.take() {
-            inflight.abandon();
-        }
-        command.capsule = None;
-        if command.extra.is_some() {
-            command.extra = None;
-        }
-        match std::mem::take(&mut command.stage) {
-            Stage::ReadQueued(buffer)
-            | Stage::Fetching(buffer)
-            | Stage::Responding(Some(buffer)) => release(buffer, out),
-            Stage::Free
-            | Stage::Accepted
-            | Stage::Preparing
-            | Stage::AtDisk
-            | Stage::Event
-            | Stage::Responding(None) => {}
-        }
-        self.free.push(slot);
-    }
-    /// The response of `slot` was acknowledged, or flushed: the command is over.
-    pub(crate) fn handle_send_done(&mut self, slot: u16, out: &mut Actions) {
-        if matches!(self.command(slot).stage, Stage::Responding(_)) {
-            self.abandon(slot, out);
-        }
-        if self.last_slot == Some(slot) {
-            self.close(out);
-        }
-    }
-
-    /// The connection ends once the response of `slot` is acknowledged.
-    pub(crate) fn close_after(&mut self, slot: u16) {
-        self.last_slot = Some(slot);
-    }
-    /// When an open connection ends that has no controller, or whose host has not proved itself.
-    pub(crate) fn unused_until(&self) -> Option<Instant> {
-        let until = match (self.attachment, &self.proof) {
-            (None, _) => self.connect_by,
-            (Some(_), Some(proof)) => proof.side.deadline(),
-            (Some(_), None) => None,
-        };
-        until.filter(|_| self.state == QueueState::Open)
-    }
-    /// We end the connection (once).
-    pub(crate) fn close(&mut self, out: &mut Actions) {
-        if self.state == QueueState::Open {
-            self.state = QueueState::Closing;
-            out.push_back(Action::Disconnect { queue: self.index });
-        }
-    }
-    /// The fabric forgot the connection; it has reported all its work. What disks hold comes back
-    /// later, through [`Self::handle_disk_done`].
-    pub(crate) fn handle_disconnected(&mut self, out: &mut Actions) {
-        self.state = QueueState::Dead;
-        self.blocked.clear();
-        self.waiting.clear();
-        self.read_queue.clear();
-        self.fused = Pending::None;
-        self.copying = None;
-        self.copies_waiting.clear();
-        self.proof = None;
-        for slot in 0..slots_of(&self.commands) {
-            match self.command(slot).stage {
-                Stage::Free | Stage::Preparing | Stage::AtDisk => {}
-                Stage::Accepted
-                | Stage::ReadQueued(_)
-                | Stage::Fetching(_)
-                | Stage::Event
-                | Stage::Responding(_) => self.abandon(slot, out),
-            }
-        }
-    }
-    /// Nothing is left of it anywhere.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.state == QueueState::Dead && self.in_flight() == 0
-    }
 }
 
 impl Drop for Queue {
@@ -348,14 +231,6 @@ impl Drop for Queue {
         let commands = self.commands.iter_mut();
         commands.filter_map(|command| command.inflight.take()).for_each(Inflight::abandon);
     }
-}
-
-/// Gives a buffer back to its owner.
-pub(crate) fn release(buffer: Buffer, out: &mut Actions) {
-    out.push_back(match buffer {
-        Buffer::Disk(disk, buffer) => Action::Release { disk, buffer },
-        Buffer::Control(buffer) => Action::Deregister(buffer.mr),
-    });
 }
 
 fn slots_of(commands: &[Command]) -> u16 {

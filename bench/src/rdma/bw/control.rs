@@ -1,11 +1,12 @@
 //! The connection on which the sides agree: short messages, one each way at a time.
 
 use super::exchange::{self, CACHE_LINE_BYTES, Dest, Kind, PAGE_BYTES, Values};
-use crate::rdma::{Fault, Memory, failed, list, one};
+use crate::rdma::{Fault, Memory, list, one, succeeded};
 use memory::Access;
 use netstack::endpoint::Endpoint;
 use netstack::fabric::ConnectParams;
-use verbs::{QpNum, RecvWr, SendOp, Wc, WcStatus};
+use std::net::IpAddr;
+use verbs::{QpNum, RecvWr, SendOp, Wc};
 
 /// A message and more, so that one that is too long is told from a good one.
 const SLOT: usize = 128;
@@ -23,6 +24,18 @@ pub(super) struct Own {
     pub(super) path_mtu_bytes: u32,
     pub(super) dest: Dest,
     pub(super) values: Values,
+}
+
+impl Own {
+    /// Its queue pair and memory are told when they are there.
+    pub(super) fn new(path_mtu_bytes: u32, address: IpAddr, outs: u8) -> Own {
+        let gid = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        let dest = Dest { out_reads: outs.into(), gid, ..Dest::default() };
+        Own { path_mtu_bytes, dest, ..Own::default() }
+    }
 }
 
 /// The first connection of a test.
@@ -109,13 +122,7 @@ impl Control {
         verbs: &mut Endpoint,
         wc: &Wc,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        // The end of the connection is told next.
-        if wc.status == WcStatus::WrFlushErr {
-            return Ok(None);
-        }
-        if wc.status != WcStatus::Success {
-            return Err(failed("a message between the sides", wc));
-        }
+        succeeded(wc, "a message between the sides")?;
         if wc.wr_id == SENT {
             self.unacknowledged -= 1;
             return Ok(None);

@@ -58,8 +58,17 @@ impl Kind {
             Kind::Report(_) => "a value of its report",
         }
     }
-    /// Errors: the peer's, another length than this kind's.
+    /// Errors: the peer's, another length than this kind's, an old version, no path MTU.
     pub(super) fn check(self, octets: &[u8]) -> Result<(), Fault> {
+        match self {
+            Kind::Version => check_version(octets),
+            Kind::Mtu => check_mtu(octets),
+            Kind::PageBytes | Kind::CacheLineBytes | Kind::Dest | Kind::Report(_) => {
+                self.check_len(octets)
+            }
+        }
+    }
+    fn check_len(self, octets: &[u8]) -> Result<(), Fault> {
         let (sent, due, name) = (octets.len(), self.len(), self.name());
         if sent == due {
             return Ok(());
@@ -99,7 +108,7 @@ impl Dest {
 
     /// Errors: the peer's, another length.
     pub(super) fn parse(octets: &[u8]) -> Result<Dest, Fault> {
-        Kind::Dest.check(octets)?;
+        Kind::Dest.check_len(octets)?;
         let word = |at: usize| u32::from_be_bytes(chunk(octets, at));
         let vaddr = u64::from_be_bytes(chunk(octets, 24));
         let (out_reads, qpn, psn, rkey) = (word(4), word(8), word(12), word(16));
@@ -126,7 +135,7 @@ impl Values {
     }
     /// Errors: the peer's, no length of a value, or a rate that is no number.
     pub(super) fn set(&mut self, number: usize, octets: &[u8]) -> Result<(), Fault> {
-        Kind::Report(number).check(octets)?;
+        Kind::Report(number).check_len(octets)?;
         let whole = u64::from_be_bytes(chunk(octets, 0));
         match number {
             0 => self.bytes = whole,
@@ -151,8 +160,8 @@ pub(super) fn version() -> [u8; VERSION_LEN] {
 }
 
 /// Errors: the peer's, a version that speaks otherwise (before 5.70), or none.
-pub(super) fn check_version(octets: &[u8]) -> Result<(), Fault> {
-    Kind::Version.check(octets)?;
+fn check_version(octets: &[u8]) -> Result<(), Fault> {
+    Kind::Version.check_len(octets)?;
     let text = octets.split(|&octet| octet == 0).next().unwrap_or_default();
     let text = String::from_utf8_lossy(text).escape_debug().to_string();
     match text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse::<f64>() {
@@ -174,8 +183,8 @@ pub(super) fn mtu(path_mtu_bytes: u32) -> [u8; 2] {
 }
 
 /// Errors: the peer's, no path MTU.
-pub(super) fn check_mtu(octets: &[u8]) -> Result<(), Fault> {
-    Kind::Mtu.check(octets)?;
+fn check_mtu(octets: &[u8]) -> Result<(), Fault> {
+    Kind::Mtu.check_len(octets)?;
     match octets[0] {
         b'1'..=b'5' => Ok(()),
         other => Err(Fault::Peer(format!("sent {other:#04x} for its path MTU"))),

@@ -2,10 +2,10 @@
 
 use super::exchange::{Dest, Values};
 use super::{Goal, Verb};
-use crate::rdma::{Fault, Memory, failed, float, list};
+use crate::rdma::{Fault, Memory, float, list, succeeded};
 use netstack::endpoint::Endpoint;
 use std::time::{Duration, Instant};
-use verbs::{PostError, QpNum, Remote, Rkey, SendOp, SendWr, Wc, WcStatus, WrFlags};
+use verbs::{PostError, QpNum, Remote, Rkey, SendOp, SendWr, Wc, WrFlags};
 
 /// What is posted.
 #[derive(Clone, Copy, Debug)]
@@ -97,13 +97,7 @@ impl Load {
     ///
     /// Errors: work that failed.
     pub(super) fn completed(&mut self, wc: &Wc) -> Result<(), Fault> {
-        // The end of the connection is told next.
-        if wc.status == WcStatus::WrFlushErr {
-            return Ok(());
-        }
-        if wc.status != WcStatus::Success {
-            return Err(failed(&format!("{} number {}", self.work.verb.name(), wc.wr_id), wc));
-        }
+        succeeded(wc, format_args!("{} number {}", self.work.verb.name(), wc.wr_id))?;
         self.completed = self.completed.max(wc.wr_id);
         Ok(())
     }

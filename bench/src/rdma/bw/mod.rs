@@ -2,7 +2,7 @@
 //!
 //! Two connections to one port. On the first the sides agree, message by message, each answered by
 //! one of the same kind ([`exchange`]); the second carries the test. The client leads: a server has
-//! to answer, and to know when the test is over. Read first: `exchange`, then `server`, `client`.
+//! to answer, and to know when the test is over. Read first: `exchange`, then `side`, `server`, `client`.
 //!
 //! What is spoken is perftest 4.5's (protocol version 6.06), which later versions speak with peers
 //! that say this version. One queue pair, one size, one direction; no UD, XRC or events.
@@ -14,6 +14,7 @@ mod exchange;
 mod load;
 mod order;
 mod server;
+mod side;
 
 pub use client::{BwClient, BwParams};
 pub use server::{BwServer, BwServerParams};

@@ -5,16 +5,16 @@
 
 use super::arrivals::Arrivals;
 use super::control::{Control, Own};
-use super::exchange::{self, Dest, Kind, REPORT_VALUES, Values};
-use super::{ATOMIC_BYTES, BYTES_MAX, BwReport, Verb};
-use crate::rdma::{Fault, Memory, Tool, ended, failed, list};
+use super::exchange::{Kind, REPORT_VALUES, Values};
+use super::side::{Line, Side};
+use super::{BwReport, Verb};
+use crate::rdma::{Event, Fault, Tool, ended, list, succeeded};
 use memory::Access;
-use netstack::endpoint::{ConnEvent, Endpoint};
-use netstack::fabric::ConnectParams;
-use std::collections::VecDeque;
+use netstack::endpoint::Endpoint;
+use netstack::fabric::{ConnectParams, DisconnectReason};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use verbs::{QpNum, RecvWr, Wc, WcStatus};
+use verbs::{QpNum, RecvWr, Wc};
 
 /// A client that says nothing, and to which nothing happens, for this long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -55,20 +55,11 @@ enum Stage {
     Over,
 }
 
-/// The connection that the test runs on.
-struct Test {
-    qp: QpNum,
-    is_native: bool,
-    arrivals: Arrivals,
-}
-
 /// perftest's server.
 pub struct BwServer {
     params: BwServerParams,
-    own: Own,
-    control: Option<Control>,
-    test: Option<Test>,
-    data: Option<Memory>,
+    side: Side,
+    arrivals: Arrivals,
     stage: Stage,
     /// What the client measured.
     values: Option<Values>,
@@ -78,29 +69,23 @@ pub struct BwServer {
     /// Packets in when it was last looked.
     packets: u64,
     is_over: bool,
-    notes: VecDeque<String>,
 }
 
 impl BwServer {
     /// A server for one client, which listens when it is started.
     #[must_use]
-    pub fn new(mut params: BwServerParams) -> BwServer {
-        if params.verb.is_atomic() {
-            params.bytes = ATOMIC_BYTES;
-        }
+    pub fn new(params: BwServerParams) -> BwServer {
+        let own = Own::new(params.path_mtu_bytes, params.address, params.outs);
         BwServer {
+            side: Side::new(params.verb, params.bytes, own),
             params,
-            own: Own { path_mtu_bytes: params.path_mtu_bytes, ..Own::default() },
-            control: None,
-            test: None,
-            data: None,
+            arrivals: Arrivals::default(),
             stage: Stage::Greeting(Kind::Version),
             values: None,
             measured: None,
             patience: None,
             packets: 0,
             is_over: false,
-            notes: VecDeque::new(),
         }
     }
 
@@ -113,22 +98,17 @@ impl BwServer {
     /// The first eight octets of its memory, as the client's atomics see them.
     #[cfg(test)]
     pub(crate) fn first_word(&self) -> u64 {
-        let octets = self.memory().read(0, 8);
+        let octets = self.side.memory().read(0, 8);
         u64::from_le_bytes(octets.try_into().expect("eight"))
-    }
-
-    fn memory(&self) -> &Memory {
-        self.data.as_ref().expect("made at the start")
     }
 
     fn accept(&mut self, now: Instant, verbs: &mut Endpoint, qp: QpNum) -> Result<(), Fault> {
         self.patience = Some(now + SILENCE_MAX);
-        if self.control.is_none() {
-            self.control = Some(Control::new(verbs, qp)?);
+        if self.side.control.is_none() {
+            self.side.control = Some(Control::new(verbs, qp)?);
             verbs.accept(now, qp, Control::params());
-        } else if self.test.is_none() && self.stage == Stage::Ready {
-            self.test = Some(Test { qp, is_native: false, arrivals: Arrivals::default() });
-            self.own.dest.qpn = qp.get();
+        } else if self.side.test.is_none() && self.stage == Stage::Ready {
+            self.side.begin_test(qp);
             if self.params.verb == Verb::Send {
                 (0..self.params.receives).for_each(|_| self.receive(verbs, qp));
             }
@@ -144,7 +124,7 @@ impl BwServer {
     }
 
     fn receive(&self, verbs: &mut Endpoint, qp: QpNum) {
-        let sges = list(self.memory().sge(0, self.params.bytes));
+        let sges = list(self.side.memory().sge(0, self.side.bytes));
         // One for each that was taken: there is room, unless the connection is gone, which is told.
         let _ = verbs.post_recv(qp, RecvWr { wr_id: 0, sges });
     }
@@ -164,161 +144,116 @@ impl BwServer {
         };
         tracing::debug!(?kind, len = octets.len(), "the client says");
         self.patience = Some(now + SILENCE_MAX);
-        self.check(kind, octets)?;
-        self.stage = self.after(kind);
-        if let Kind::Report(number) = kind
-            && let Some(values) = self.values
-        {
+        kind.check(octets)?;
+        if let Kind::Report(number) = kind {
+            let values = self.values.get_or_insert_default();
+            values.set(number, octets)?;
             // The client's own: there is nothing to measure here.
-            self.own.values = values;
-            self.stage =
-                if number + 1 < REPORT_VALUES { Stage::Report(number + 1) } else { Stage::Last };
+            self.side.own.values = *values;
         }
-        let own = self.own;
-        let control = self.control.as_mut().expect("it said something");
-        control.say(verbs, kind, &own)
-    }
-
-    fn check(&mut self, kind: Kind, octets: &[u8]) -> Result<(), Fault> {
-        match kind {
-            Kind::Version => exchange::check_version(octets),
-            Kind::Mtu => exchange::check_mtu(octets),
-            Kind::PageBytes | Kind::CacheLineBytes => kind.check(octets),
-            Kind::Dest => Dest::parse(octets).map(|_| ()),
-            Kind::Report(number) => self.values.get_or_insert_default().set(number, octets),
-        }
+        self.stage = self.after(kind);
+        self.side.say(verbs, kind)
     }
 
     fn after(&self, kind: Kind) -> Stage {
-        let has_received = self.test.as_ref().is_some_and(|test| test.arrivals.count() > 0);
+        let has_received = self.arrivals.count() > 0;
         match kind {
             Kind::Version => Stage::Greeting(Kind::PageBytes),
             Kind::PageBytes => Stage::Greeting(Kind::CacheLineBytes),
             Kind::CacheLineBytes => Stage::Greeting(Kind::Mtu),
             Kind::Dest if self.stage == Stage::Last || has_received => Stage::Over,
-            Kind::Mtu | Kind::Dest | Kind::Report(_) => Stage::Ready,
+            Kind::Mtu | Kind::Dest => Stage::Ready,
+            Kind::Report(number) if number + 1 < REPORT_VALUES => Stage::Report(number + 1),
+            Kind::Report(_) => Stage::Last,
         }
     }
 
     /// The test's connection: messages that arrived.
     fn arrived(&mut self, now: Instant, verbs: &mut Endpoint, wc: &Wc) -> Result<(), Fault> {
-        if wc.status == WcStatus::WrFlushErr {
-            return Ok(());
-        }
-        if wc.status != WcStatus::Success {
-            return Err(failed("the test", wc));
-        }
+        succeeded(wc, "the test")?;
         self.receive(verbs, wc.qp);
         self.patience = Some(now + SILENCE_MAX);
-        let Some(test) = &mut self.test else { return Ok(()) };
-        test.arrivals.add(now, wc.byte_len);
+        self.arrivals.add(now, wc.byte_len);
         Ok(())
     }
 
     /// The last word was answered: the client waits for the end of the test's connection.
     fn close_test(&mut self, now: Instant, verbs: &mut Endpoint) {
-        let Some(test) = self.test.take() else { return };
-        self.measured = Some(self.measure(&test));
-        verbs.disconnect(now, test.qp);
+        let Some(qp) = self.side.test.take() else { return };
+        let measured = if self.values.is_some() { "peer" } else { "here" };
+        let values = self.values.unwrap_or_else(|| self.arrivals.values());
+        self.measured = Some(self.side.report(values, measured));
+        verbs.disconnect(now, qp);
         self.patience = Some(now + CLOSE_MAX);
     }
 
-    fn measure(&self, test: &Test) -> BwReport {
-        let values = self.values.unwrap_or_else(|| test.arrivals.values());
-        let [peak, average, rate] = values.rates;
-        BwReport {
-            verb: self.params.verb.name(),
-            bytes: values.bytes,
-            iterations: values.iterations,
-            bw_peak_mib_per_s: peak,
-            bw_average_mib_per_s: average,
-            msg_rate_mpps: rate,
-            wire: if test.is_native { "native" } else { "RoCEv2" },
-            measured: if self.values.is_some() { "peer" } else { "here" },
+    fn closed(
+        &mut self,
+        now: Instant,
+        verbs: &mut Endpoint,
+        line: Line,
+        reason: DisconnectReason,
+    ) -> Result<(), Fault> {
+        if self.stage != Stage::Over {
+            return Err(ended("the client's connection", reason));
         }
+        // After the last word, a client may close things in any order.
+        self.close_test(now, verbs);
+        if line == Line::Control {
+            self.side.control = None;
+            self.is_over = true;
+        }
+        Ok(())
     }
 }
 
 impl Tool for BwServer {
     fn start(&mut self, _now: Instant, verbs: &mut Endpoint) -> Result<(), Fault> {
-        if self.params.bytes == 0 || self.params.bytes > BYTES_MAX {
-            return Err(Fault::Misuse(format!("-s: 1 to {BYTES_MAX} octets")));
-        }
         let access = Access::REMOTE_READ | Access::REMOTE_WRITE | Access::REMOTE_ATOMIC;
         // perftest walks through a page with messages that are shorter.
-        let len = (self.params.bytes as usize).next_multiple_of(4096);
-        let data = Memory::new(verbs, len, access)?;
-        let remote = data.remote(0);
-        let gid = match self.params.address {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
-        };
-        let out_reads = u32::from(self.params.outs);
-        let (rkey, vaddr) = (remote.rkey.0, remote.addr);
-        self.own.dest = Dest { out_reads, rkey, vaddr, gid, ..Dest::default() };
-        self.data = Some(data);
+        self.side.open(verbs, 4096, access)?;
         verbs.listen(self.params.port);
         Ok(())
     }
 
-    fn handle_event(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        event: ConnEvent,
-    ) -> Result<(), Fault> {
+    fn handle(&mut self, now: Instant, verbs: &mut Endpoint, event: Event) -> Result<(), Fault> {
         match event {
-            ConnEvent::ConnectRequest { qp, .. } => self.accept(now, verbs, qp)?,
-            ConnEvent::Established { qp, is_native, .. } => {
-                if let Some(test) = self.test.as_mut().filter(|test| test.qp == qp) {
-                    test.is_native = is_native;
+            Event::Asked { qp } => self.accept(now, verbs, qp),
+            Event::Open { qp, is_native } => {
+                if self.side.test == Some(qp) {
+                    self.side.is_native = is_native;
                 }
+                Ok(())
             }
-            ConnEvent::Disconnected { qp, reason } => {
-                let is_control = self.control.as_ref().is_some_and(|control| control.qp == qp);
-                let is_test = self.test.as_ref().is_some_and(|test| test.qp == qp);
-                // After the last word, a client may close things in any order.
-                if is_control && self.stage == Stage::Over {
-                    self.close_test(now, verbs);
-                    self.control = None;
-                    self.is_over = true;
-                } else if is_test && self.stage == Stage::Over {
-                    self.close_test(now, verbs);
-                } else if is_control || is_test {
-                    return Err(ended("the client's connection", reason));
-                }
-            }
-            ConnEvent::Rejected { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn handle_completion(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        wc: &Wc,
-    ) -> Result<(), Fault> {
-        if self.test.as_ref().is_some_and(|test| test.qp == wc.qp) {
-            return self.arrived(now, verbs, wc);
-        }
-        let Some(control) = self.control.as_mut().filter(|control| control.qp == wc.qp) else {
-            return Ok(());
-        };
-        match control.completed(verbs, wc)? {
-            Some(octets) => self.hear(now, verbs, &octets),
-            None => Ok(()),
+            Event::Closed { qp, reason } => match self.side.line(qp) {
+                Some(line) => self.closed(now, verbs, line, reason),
+                None => Ok(()),
+            },
+            Event::Done(wc) => match self.side.line(wc.qp) {
+                Some(Line::Test) => self.arrived(now, verbs, &wc),
+                Some(Line::Control) => match self.side.hear(verbs, &wc)? {
+                    Some(octets) => self.hear(now, verbs, &octets),
+                    None => Ok(()),
+                },
+                None => Ok(()),
+            },
+            Event::Refused { .. } => Ok(()),
         }
     }
 
     fn handle_turn(&mut self, now: Instant, verbs: &mut Endpoint) -> Result<(), Fault> {
-        let is_settled = self.control.as_ref().is_some_and(Control::is_settled);
-        if self.stage == Stage::Over && self.test.is_some() && is_settled {
+        let is_settled = self.side.control.as_ref().is_some_and(Control::is_settled);
+        if self.stage == Stage::Over && is_settled {
             self.close_test(now, verbs);
         }
-        if self.patience.is_none_or(|at| now < at) {
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Option<Instant> {
+        self.patience
+    }
+
+    fn handle_silence(&mut self, now: Instant, verbs: &mut Endpoint) -> Result<(), Fault> {
         if self.stage == Stage::Over {
             // All was said; who does not close is left.
             self.interrupt(now, verbs);
@@ -335,20 +270,10 @@ impl Tool for BwServer {
 
     fn interrupt(&mut self, now: Instant, verbs: &mut Endpoint) {
         verbs.unlisten(self.params.port);
-        let control = self.control.take().map(|control| control.qp);
-        let test = self.test.take().map(|test| test.qp);
-        for qp in [test, control].into_iter().flatten() {
-            verbs.disconnect(now, qp);
-        }
+        self.side.close(now, verbs);
         self.is_over = true;
     }
     fn is_over(&self) -> bool {
         self.is_over
-    }
-    fn deadline(&self) -> Option<Instant> {
-        self.patience
-    }
-    fn take_note(&mut self) -> Option<String> {
-        self.notes.pop_front()
     }
 }

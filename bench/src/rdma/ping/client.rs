@@ -1,24 +1,21 @@
 //! The side whose memory is read and written.
 
-use super::{ADVERT_BYTES, Advert, SIZES, pattern, shown};
+use super::{ADVERT, ADVERT_BYTES, Advert, DATA, RECEIVES, SIZES};
+use super::{params, pattern, receive, receive_at, shown};
 use crate::load::LATENCY_MAX_NS;
-use crate::rdma::{Dial, Fault, Memory, PATIENCE, Tool, ended, failed, float, list, one};
+use crate::rdma::{Dial, Event, Fault, Memory, PATIENCE, Tool};
+use crate::rdma::{ended, float, one, succeeded, wire_mode};
 use hdrhistogram::Histogram;
 use memory::Access;
-use netstack::endpoint::{ConnEvent, Endpoint};
-use netstack::fabric::ConnectParams;
+use netstack::endpoint::Endpoint;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
-use verbs::{QpNum, RecvWr, SendOp, Wc, WcStatus};
+use verbs::{QpNum, SendOp, Wc};
 
-/// Memory: receives at 0 and 64, the advert at 128, data from 256 on, and where it comes back to.
-const RECEIVE_STRIDE: usize = 64;
-const RECEIVES: u64 = 2;
-const ADVERT: usize = 128;
-const SOURCE: usize = 256;
-const SINK: usize = SOURCE + (64 << 10);
+/// Where data comes back to, behind what is sent.
+const SINK: usize = DATA + (64 << 10);
 const MEMORY_LEN: usize = SINK + (64 << 10);
 /// Id of SENDs; receives have 0 and 1.
 const SENT: u64 = RECEIVES;
@@ -109,7 +106,7 @@ impl PingClient {
             pings: self.latency.len(),
             bytes: self.params.bytes,
             is_validated: self.params.validates,
-            wire: if self.is_native { "native" } else { "RoCEv2" },
+            wire: wire_mode(self.is_native),
             min_us: us(self.latency.min()),
             mean_us: self.latency.mean() / 1e3,
             p50_us: quantile(0.5),
@@ -124,8 +121,7 @@ impl PingClient {
     }
 
     fn connect(&mut self, now: Instant, verbs: &mut Endpoint) {
-        let params = ConnectParams { private: vec![], send_depth: 8, recv_depth: 4, read_depth: 1 };
-        let qp = verbs.connect(now, self.params.to, params);
+        let qp = verbs.connect(now, self.params.to, params());
         self.dial.qp = Some(qp);
         self.patience = None;
         for which in 0..RECEIVES {
@@ -134,15 +130,13 @@ impl PingClient {
     }
 
     fn receive(&self, verbs: &mut Endpoint, qp: QpNum, which: u64) {
-        let offset = usize::try_from(which).unwrap_or(0) * RECEIVE_STRIDE;
-        let sges = list(self.memory().sge(offset, ADVERT_BYTES * 2));
         // One for each that was taken: there is room, unless the connection is gone, which is told.
-        let _ = verbs.post_recv(qp, RecvWr { wr_id: which, sges });
+        let _ = verbs.post_recv(qp, receive(which, self.memory(), receive_at(which)));
     }
 
     fn advertise(&mut self, now: Instant, verbs: &mut Endpoint, state: State) -> Result<(), Fault> {
         let Some(qp) = self.dial.qp else { return Ok(()) };
-        let place = if state == State::Source { SOURCE } else { SINK };
+        let place = if state == State::Source { DATA } else { SINK };
         let advert = Advert { remote: self.memory().remote(place), bytes: self.params.bytes };
         self.memory().write(ADVERT, &advert.to_octets());
         let sge = self.memory().sge(ADVERT, ADVERT_BYTES);
@@ -158,7 +152,7 @@ impl PingClient {
             return Ok(());
         }
         self.data = pattern(self.latency.len(), self.params.bytes);
-        self.memory().write(SOURCE, &self.data);
+        self.memory().write(DATA, &self.data);
         self.began = Some(now);
         self.advertise(now, verbs, State::Source)
     }
@@ -179,6 +173,24 @@ impl PingClient {
         self.latency.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         self.begin(now, verbs)
     }
+
+    fn completed(&mut self, now: Instant, verbs: &mut Endpoint, wc: &Wc) -> Result<(), Fault> {
+        succeeded(wc, if wc.wr_id == SENT { "SEND" } else { "a receive" })?;
+        if wc.wr_id == SENT {
+            return Ok(());
+        }
+        if wc.byte_len != ADVERT_BYTES {
+            let why = format!("sent {} octets for \"go ahead\", not {ADVERT_BYTES}", wc.byte_len);
+            return Err(Fault::Peer(why));
+        }
+        self.receive(verbs, wc.qp, wc.wr_id);
+        match self.state {
+            State::Source => self.advertise(now, verbs, State::Sink),
+            State::Sink => self.finish(now, verbs),
+            State::Connecting => Err(Fault::Peer("said \"go ahead\" before its turn".into())),
+            State::Over => Ok(()),
+        }
+    }
 }
 
 fn first_difference(one: &[u8], other: &[u8]) -> usize {
@@ -197,56 +209,25 @@ impl Tool for PingClient {
         Ok(())
     }
 
-    fn handle_event(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        event: ConnEvent,
-    ) -> Result<(), Fault> {
+    fn handle(&mut self, now: Instant, verbs: &mut Endpoint, event: Event) -> Result<(), Fault> {
         match event {
-            ConnEvent::Established { qp, is_native, .. } if self.dial.qp == Some(qp) => {
+            Event::Open { qp, is_native } if self.dial.qp == Some(qp) => {
                 self.is_native = is_native;
                 self.begin(now, verbs)
             }
-            ConnEvent::Rejected { qp, reason, .. } if self.dial.qp == Some(qp) => {
+            Event::Refused { qp, reason } if self.dial.qp == Some(qp) => {
                 self.dial.rejected(now, reason)
             }
-            ConnEvent::Disconnected { qp, reason } if self.dial.qp == Some(qp) => {
+            Event::Closed { qp, reason } if self.dial.qp == Some(qp) => {
                 let pings = self.latency.len();
                 Err(ended(&format!("connection to {} after {pings} pings", self.params.to), reason))
             }
-            ConnEvent::ConnectRequest { .. }
-            | ConnEvent::Established { .. }
-            | ConnEvent::Rejected { .. }
-            | ConnEvent::Disconnected { .. } => Ok(()),
-        }
-    }
-
-    fn handle_completion(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        wc: &Wc,
-    ) -> Result<(), Fault> {
-        if self.dial.qp != Some(wc.qp) || wc.status == WcStatus::WrFlushErr {
-            return Ok(());
-        }
-        if wc.status != WcStatus::Success {
-            return Err(failed(if wc.wr_id == SENT { "SEND" } else { "a receive" }, wc));
-        }
-        if wc.wr_id == SENT {
-            return Ok(());
-        }
-        if wc.byte_len != ADVERT_BYTES {
-            let why = format!("sent {} octets for \"go ahead\", not {ADVERT_BYTES}", wc.byte_len);
-            return Err(Fault::Peer(why));
-        }
-        self.receive(verbs, wc.qp, wc.wr_id);
-        match self.state {
-            State::Source => self.advertise(now, verbs, State::Sink),
-            State::Sink => self.finish(now, verbs),
-            State::Connecting => Err(Fault::Peer("said \"go ahead\" before its turn".into())),
-            State::Over => Ok(()),
+            Event::Done(wc) if self.dial.qp == Some(wc.qp) => self.completed(now, verbs, &wc),
+            Event::Asked { .. }
+            | Event::Open { .. }
+            | Event::Refused { .. }
+            | Event::Closed { .. }
+            | Event::Done(_) => Ok(()),
         }
     }
 
@@ -254,11 +235,15 @@ impl Tool for PingClient {
         if self.dial.is_due(now) {
             self.connect(now, verbs);
         }
-        if self.state != State::Over && self.patience.is_some_and(|at| now >= at) {
-            let (ping, wait) = (self.latency.len(), PATIENCE.as_secs());
-            return Err(Fault::Peer(format!("does not go on with ping {ping} for {wait} s")));
-        }
         Ok(())
+    }
+
+    fn patience(&self) -> Option<Instant> {
+        self.patience
+    }
+    fn handle_silence(&mut self, _now: Instant, _verbs: &mut Endpoint) -> Result<(), Fault> {
+        let (ping, wait) = (self.latency.len(), PATIENCE.as_secs());
+        Err(Fault::Peer(format!("does not go on with ping {ping} for {wait} s")))
     }
 
     fn interrupt(&mut self, now: Instant, verbs: &mut Endpoint) {

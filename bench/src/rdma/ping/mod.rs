@@ -17,8 +17,9 @@ mod server;
 pub use client::{PingClient, PingParams, PingReport};
 pub use server::{PingServer, PingServerParams};
 
-use super::Fault;
-use verbs::{Remote, Rkey};
+use super::{Fault, Memory, list};
+use netstack::fabric::ConnectParams;
+use verbs::{RecvWr, Remote, Rkey};
 
 /// rping's port.
 pub const PORT: u16 = 7174;
@@ -29,6 +30,27 @@ pub const SIZES: std::ops::RangeInclusive<u32> = 26..=65_535;
 const ADVERT_LEN: usize = 16;
 /// The same for work requests.
 const ADVERT_BYTES: u32 = 16;
+
+/// Memory of a connection on either side: receives, then the advert to be sent, then data.
+const RECEIVE_STRIDE: usize = 64;
+const RECEIVES: u64 = 2;
+const ADVERT: usize = 128;
+const DATA: usize = 256;
+
+/// What is asked for of a connection.
+fn params() -> ConnectParams {
+    ConnectParams { private: vec![], send_depth: 8, recv_depth: 4, read_depth: 1 }
+}
+
+/// Where in a connection's memory the message of receive `which` is.
+fn receive_at(which: u64) -> usize {
+    usize::try_from(which).unwrap_or(0) * RECEIVE_STRIDE
+}
+
+/// Room for a message: longer than an advert, so that one that is too long is told from a good one.
+fn receive(wr_id: u64, memory: &Memory, offset: usize) -> RecvWr {
+    RecvWr { wr_id, sges: list(memory.sge(offset, ADVERT_BYTES * 2)) }
+}
 
 /// A piece of the client's memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,24 +1,21 @@
 //! The side that reads and writes.
 
-use super::{ADVERT_BYTES, ADVERT_LEN, Advert, SIZES, shown};
-use crate::rdma::{Fault, Memory, Tool, ended, failed, list, one};
+use super::{ADVERT, ADVERT_BYTES, ADVERT_LEN, Advert, DATA, RECEIVES, SIZES};
+use super::{params, receive, receive_at, shown};
+use crate::rdma::{Event, Fault, Memory, Tool, ended, one, succeeded};
 use memory::Access;
-use netstack::endpoint::{ConnEvent, Endpoint};
-use netstack::fabric::{ConnectParams, DisconnectReason};
+use netstack::endpoint::Endpoint;
+use netstack::fabric::DisconnectReason;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use verbs::{PostError, QpNum, RecvWr, SendOp, Wc, WcStatus};
+use verbs::{PostError, QpNum, SendOp, Wc};
 
 /// Clients at once.
 const CLIENTS_MAX: usize = 16;
 /// A client that does nothing for this long is sent away: clients of rping never rest.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// Memory of one client: receives at 0 and 64, the "go ahead" at 128, data from 256 on.
-const STRIDE: usize = (64 << 10) + 256;
-const RECEIVE_STRIDE: usize = 64;
-const RECEIVES: usize = 2;
-const GO_AHEAD: usize = 128;
-const DATA: usize = 256;
+/// Memory of one client.
+const STRIDE: usize = DATA + (64 << 10);
 
 /// What a server is made with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +62,7 @@ pub struct PingServer {
 
 /// What a work request was, in its id beside the client's place.
 const RECEIVE: u64 = 0;
-const SENT: u64 = RECEIVE + RECEIVES as u64;
+const SENT: u64 = RECEIVE + RECEIVES;
 const READ: u64 = SENT + 1;
 const WRITTEN: u64 = READ + 1;
 
@@ -95,10 +92,9 @@ impl PingServer {
 
     fn receive(&self, verbs: &mut Endpoint, at: usize, which: u64) -> Result<(), PostError> {
         let Some(client) = self.clients[at] else { return Ok(()) };
-        let offset = at * STRIDE + usize::try_from(which).unwrap_or(0) * RECEIVE_STRIDE;
-        // Longer than an advert, so that one that is too long is told from a good one.
-        let sges = list(self.memory().sge(offset, ADVERT_BYTES * 2));
-        verbs.post_recv(client.qp, RecvWr { wr_id: wr_id(at, RECEIVE + which), sges })
+        let offset = at * STRIDE + receive_at(which);
+        let id = wr_id(at, RECEIVE + which);
+        verbs.post_recv(client.qp, receive(id, self.memory(), offset))
     }
 
     fn accept(&mut self, now: Instant, verbs: &mut Endpoint, qp: QpNum) {
@@ -108,12 +104,11 @@ impl PingServer {
             return verbs.reject(now, qp, &[]);
         };
         self.clients[at] = Some(Client { qp, state: State::Source, pings: 0, moved: now });
-        for which in 0..RECEIVES as u64 {
+        for which in 0..RECEIVES {
             // A new queue pair has room; one that is gone already tells so.
             let _ = self.receive(verbs, at, which);
         }
-        let params = ConnectParams { private: vec![], send_depth: 8, recv_depth: 4, read_depth: 1 };
-        verbs.accept(now, qp, params);
+        verbs.accept(now, qp, params());
     }
 
     /// A client has left, or was shown the door.
@@ -121,6 +116,20 @@ impl PingServer {
         let client = self.clients[at].take()?;
         self.is_over = !self.params.is_persistent;
         Some(client)
+    }
+
+    fn closed(&mut self, qp: QpNum, reason: DisconnectReason) -> Result<(), Fault> {
+        let Some(client) = self.client_of(qp).and_then(|at| self.forget(at)) else { return Ok(()) };
+        if client.state == State::Source && reason == DisconnectReason::Peer {
+            self.notes.push_back(format!("a client left after {} pings", client.pings));
+            return Ok(());
+        }
+        let fault = ended("the client's connection", reason);
+        if !self.params.is_persistent {
+            return Err(fault);
+        }
+        self.notes.push_back(format!("after {} pings {fault}", client.pings));
+        Ok(())
     }
 
     /// A client that breaks the protocol loses its connection; other clients keep theirs.
@@ -149,7 +158,7 @@ impl PingServer {
         which: u64,
         len: u32,
     ) -> Result<(), Fault> {
-        let offset = at * STRIDE + usize::try_from(which).unwrap_or(0) * RECEIVE_STRIDE;
+        let offset = at * STRIDE + receive_at(which);
         let octets = self.memory().read(offset, (len as usize).min(2 * ADVERT_LEN));
         let advert = Advert::parse(&octets)?;
         self.receive(verbs, at, which).map_err(out_of_turn)?;
@@ -191,21 +200,19 @@ impl PingServer {
 
     fn go_ahead(&self, verbs: &mut Endpoint, at: usize) -> Result<(), Fault> {
         let Some(client) = self.clients[at] else { return Ok(()) };
-        let sge = self.memory().sge(at * STRIDE + GO_AHEAD, ADVERT_BYTES);
+        let sge = self.memory().sge(at * STRIDE + ADVERT, ADVERT_BYTES);
         verbs.post_send(client.qp, one(wr_id(at, SENT), SendOp::Send, sge)).map_err(out_of_turn)
     }
 
     fn step(&mut self, verbs: &mut Endpoint, at: usize, kind: u64, wc: &Wc) -> Result<(), Fault> {
         let Some(client) = self.clients[at] else { return Ok(()) };
-        if wc.status != WcStatus::Success {
-            let what = match kind {
-                READ => "RDMA READ of the client's data",
-                WRITTEN => "RDMA WRITE to the client",
-                SENT => "SEND to the client",
-                _ => "a receive",
-            };
-            return Err(failed(what, wc));
-        }
+        let what = match kind {
+            READ => "RDMA READ of the client's data",
+            WRITTEN => "RDMA WRITE to the client",
+            SENT => "SEND to the client",
+            _ => "a receive",
+        };
+        succeeded(wc, what)?;
         match (kind, client.state) {
             (READ, State::Read { bytes }) => {
                 if self.params.is_verbose {
@@ -240,50 +247,27 @@ impl Tool for PingServer {
         Ok(())
     }
 
-    fn handle_event(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        event: ConnEvent,
-    ) -> Result<(), Fault> {
+    fn handle(&mut self, now: Instant, verbs: &mut Endpoint, event: Event) -> Result<(), Fault> {
         match event {
-            ConnEvent::ConnectRequest { qp, .. } => self.accept(now, verbs, qp),
-            ConnEvent::Disconnected { qp, reason } => {
-                let Some(at) = self.client_of(qp) else { return Ok(()) };
-                let client = self.forget(at).expect("found above");
-                if client.state == State::Source && reason == DisconnectReason::Peer {
-                    self.notes.push_back(format!("a client left after {} pings", client.pings));
-                    return Ok(());
+            Event::Asked { qp } => self.accept(now, verbs, qp),
+            Event::Closed { qp, reason } => return self.closed(qp, reason),
+            Event::Done(wc) => {
+                let Some(at) = self.client_of(wc.qp) else { return Ok(()) };
+                if let Some(client) = &mut self.clients[at] {
+                    client.moved = now;
                 }
-                let fault = ended("the client's connection", reason);
-                if !self.params.is_persistent {
-                    return Err(fault);
-                }
-                self.notes.push_back(format!("after {} pings {fault}", client.pings));
+                let outcome = self.step(verbs, at, wc.wr_id & 0xff, &wc);
+                return self.settle(now, verbs, at, outcome);
             }
-            ConnEvent::Established { .. } | ConnEvent::Rejected { .. } => {}
+            Event::Open { .. } | Event::Refused { .. } => {}
         }
         Ok(())
     }
 
-    fn handle_completion(
-        &mut self,
-        now: Instant,
-        verbs: &mut Endpoint,
-        wc: &Wc,
-    ) -> Result<(), Fault> {
-        // What is flushed belongs to a connection whose end is told next.
-        let Some(at) = self.client_of(wc.qp).filter(|_| wc.status != WcStatus::WrFlushErr) else {
-            return Ok(());
-        };
-        if let Some(client) = &mut self.clients[at] {
-            client.moved = now;
-        }
-        let outcome = self.step(verbs, at, wc.wr_id & 0xff, wc);
-        self.settle(now, verbs, at, outcome)
+    fn patience(&self) -> Option<Instant> {
+        self.clients.iter().flatten().map(|client| client.moved + IDLE_MAX).min()
     }
-
-    fn handle_turn(&mut self, now: Instant, verbs: &mut Endpoint) -> Result<(), Fault> {
+    fn handle_silence(&mut self, now: Instant, verbs: &mut Endpoint) -> Result<(), Fault> {
         for at in 0..CLIENTS_MAX {
             if self.clients[at].is_some_and(|client| now >= client.moved + IDLE_MAX) {
                 let why = format!("did nothing for {} s", IDLE_MAX.as_secs());
@@ -292,6 +276,7 @@ impl Tool for PingServer {
         }
         Ok(())
     }
+
     fn interrupt(&mut self, now: Instant, verbs: &mut Endpoint) {
         verbs.unlisten(self.params.port);
         for client in self.clients.iter_mut().filter_map(Option::take) {
@@ -301,9 +286,6 @@ impl Tool for PingServer {
     }
     fn is_over(&self) -> bool {
         self.is_over
-    }
-    fn deadline(&self) -> Option<Instant> {
-        self.clients.iter().flatten().map(|client| client.moved + IDLE_MAX).min()
     }
     fn take_note(&mut self) -> Option<String> {
         self.notes.pop_front()

@@ -2,13 +2,13 @@
 
 use super::super::bw::{Goal, Verb};
 use super::super::ping::{PORT, PingServer, PingServerParams};
-use super::super::{Fault, Memory, Tool, bw as tested, list, one};
+use super::super::{Event, Fault, Memory, Tool, bw as tested, list, one};
 use super::{Wire, bw, run, to};
 use memory::Access;
-use netstack::endpoint::{ConnEvent, Endpoint, Mode};
+use netstack::endpoint::{Endpoint, Mode};
 use netstack::fabric::ConnectParams;
 use std::time::Instant;
-use verbs::{QpNum, RecvWr, SendOp, Wc};
+use verbs::{QpNum, RecvWr, SendOp};
 
 /// Connects, and sends messages without a thought; the next when an answer came, or at once.
 struct Liar {
@@ -51,34 +51,16 @@ impl Tool for Liar {
         self.qp = Some(qp);
         Ok(())
     }
-    fn handle_event(
-        &mut self,
-        _: Instant,
-        verbs: &mut Endpoint,
-        event: ConnEvent,
-    ) -> Result<(), Fault> {
+    fn handle(&mut self, _: Instant, verbs: &mut Endpoint, event: Event) -> Result<(), Fault> {
         match event {
-            ConnEvent::Established { .. } => {
+            Event::Open { .. } => {
                 let count = if self.waits { 1 } else { self.messages.len() };
                 (0..count).for_each(|_| self.next(verbs));
             }
-            ConnEvent::Disconnected { .. } | ConnEvent::Rejected { .. } => self.is_over = true,
-            ConnEvent::ConnectRequest { .. } => {}
+            Event::Closed { .. } | Event::Refused { .. } => self.is_over = true,
+            Event::Done(wc) if self.waits && wc.wr_id < 16 => self.next(verbs),
+            Event::Asked { .. } | Event::Done(_) => {}
         }
-        Ok(())
-    }
-    fn handle_completion(
-        &mut self,
-        _: Instant,
-        verbs: &mut Endpoint,
-        wc: &Wc,
-    ) -> Result<(), Fault> {
-        if self.waits && wc.wr_id < 16 {
-            self.next(verbs);
-        }
-        Ok(())
-    }
-    fn handle_turn(&mut self, _: Instant, _: &mut Endpoint) -> Result<(), Fault> {
         Ok(())
     }
     fn interrupt(&mut self, now: Instant, verbs: &mut Endpoint) {
@@ -87,12 +69,6 @@ impl Tool for Liar {
     }
     fn is_over(&self) -> bool {
         self.is_over
-    }
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
-    fn take_note(&mut self) -> Option<String> {
-        None
     }
 }
 

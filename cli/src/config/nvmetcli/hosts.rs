@@ -2,9 +2,10 @@
 //!
 //! No secret is named among what is left out. TLS keys lie in the kernel's keyring, and in no file.
 
-use super::{Map, Object, Value, list};
+use super::object::{Object, list};
 use crate::config::words::File;
 use crate::hosts::{Hidden, Host, Keys, keyring};
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the kernel takes by itself, and so do we.

@@ -1,8 +1,7 @@
 //! Referrals of a port: here they are the whole target's, as all its ports tell the same.
 
 use super::super::referrals::Word;
-use super::Object;
-use crate::args::Transport;
+use super::object::Object;
 
 /// Those that can be told; the others are named.
 pub(super) fn read(port: &mut Object<'_>, known: &mut Vec<Word>) {
@@ -23,14 +22,7 @@ fn read_one(referral: &mut Object<'_>) -> Option<Word> {
     referral.fields.remove("name");
     let enabled = referral.flag("enable").unwrap_or(true);
     let mut addr = referral.object("addr");
-    let trtype = addr.parsed("trtype", |text| match text {
-        "rdma" => Some(Transport::Rdma),
-        "tcp" => Some(Transport::Tcp),
-        _ => None,
-    });
-    let traddr = addr.parsed("traddr", |text| text.parse().ok());
-    let trsvcid = addr.parsed("trsvcid", |text| text.parse().ok());
-    addr.drop_if("adrfam", &["ipv4", "ipv6"]);
+    let (trtype, traddr, trsvcid) = addr.reach();
     addr.drop_if("treq", &["not specified", "not required"]);
     addr.drop_if("tsas", &["none"]);
     // Of the other service, which tells it itself.

@@ -1,17 +1,22 @@
 //! Hosts, the wire between them, and virtual time. A run is a function of its seed.
 
-use super::super::{CcKind, ConnEvent, Endpoint, EndpointConfig, Mode};
+mod host;
+
+pub(super) use host::{Host, Told};
+
+use super::super::{CcKind, ConnEvent, EndpointConfig, Mode};
 use super::pipe::Pipes;
 use crate::Place;
 use crate::fabric::ConnectParams;
-use crate::link::{LinkCaps, Trailer, Transmit, TxBatch};
+use crate::link::{Trailer, Transmit, TxBatch};
+use crate::qp::testing::gather;
 use crate::table::Random;
-use memory::{Access, Mr, Region, Registry, Sge, Span};
+use memory::{Registry, Span};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use verbs::{QpNum, RecvWr, Remote, SendOp, SendWr, SgeList, Wc, WrFlags};
+use verbs::QpNum;
 use wire::roce::Icrc;
 
 /// Octets of a host's region.
@@ -63,106 +68,6 @@ struct Flight {
     order: u64,
     ecn: u8,
     datagram: Datagram,
-}
-
-/// One host.
-pub(super) struct Host {
-    pub(super) endpoint: Endpoint,
-    pub(super) addr: SocketAddr,
-    pub(super) region: Region,
-    pub(super) mr: Mr,
-    /// Events and completions in the order in which they were told.
-    pub(super) told: Vec<Told>,
-    /// When each was told.
-    pub(super) told_at: Vec<Instant>,
-    /// Its polls do nothing any more.
-    pub(super) is_dead: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Told {
-    Event(ConnEvent),
-    Wc(Wc),
-}
-
-impl Host {
-    pub(super) fn new(addr: SocketAddr, config: EndpointConfig) -> Host {
-        let caps = LinkCaps {
-            local: addr,
-            path_mtu_bytes: 4096,
-            native_mtu_bytes: 4096,
-            burst_max: 64,
-            same_host: false,
-            verifies_icrc: true,
-        };
-        let mut endpoint = Endpoint::new(config, &caps);
-        let region = Region::allocate(REGION).unwrap();
-        let access = Access::LOCAL_WRITE
-            | Access::REMOTE_WRITE
-            | Access::REMOTE_READ
-            | Access::REMOTE_ATOMIC;
-        let mr = endpoint.memory().register(&region, access).unwrap();
-        Host { endpoint, addr, region, mr, told: Vec::new(), told_at: Vec::new(), is_dead: false }
-    }
-    pub(super) fn sge(&self, offset: u32, length: u32) -> Sge {
-        Sge { addr: self.mr.addr + u64::from(offset), length, lkey: self.mr.lkey }
-    }
-    pub(super) fn remote(&self, offset: u32) -> Remote {
-        Remote { addr: self.mr.addr + u64::from(offset), rkey: self.mr.rkey }
-    }
-    pub(super) fn post(&mut self, qp: QpNum, wr_id: u64, op: SendOp, offset: u32, length: u32) {
-        let sges = SgeList::from_slice(&[self.sge(offset, length)]);
-        let flags = WrFlags { signaled: true, ..WrFlags::default() };
-        self.endpoint.post_send(qp, SendWr { wr_id, op, sges, flags }).unwrap();
-    }
-    pub(super) fn post_recv(&mut self, qp: QpNum, wr_id: u64, offset: u32, length: u32) {
-        let sges = SgeList::from_slice(&[self.sge(offset, length)]);
-        self.endpoint.post_recv(qp, RecvWr { wr_id, sges }).unwrap();
-    }
-    pub(super) fn events(&self) -> Vec<ConnEvent> {
-        let event = |told: &Told| match told {
-            Told::Event(event) => Some(event.clone()),
-            Told::Wc(_) => None,
-        };
-        self.told.iter().filter_map(event).collect()
-    }
-    pub(super) fn wcs(&self) -> Vec<Wc> {
-        let wc = |told: &Told| match told {
-            Told::Event(_) => None,
-            Told::Wc(wc) => Some(*wc),
-        };
-        self.told.iter().filter_map(wc).collect()
-    }
-    pub(super) fn counter(&self, name: &str) -> u64 {
-        let mut value = None;
-        self.endpoint.counters(&mut |n, v| {
-            if n == name {
-                value = Some(v);
-            }
-        });
-        value.expect("a counter of that name")
-    }
-    /// Takes all events, all completions, all events.
-    pub(super) fn listen_to_endpoint(&mut self) {
-        let mut wcs = Vec::new();
-        for _ in 0..2 {
-            while let Some(event) = self.endpoint.poll_event() {
-                self.told.push(Told::Event(event));
-            }
-            self.endpoint.poll_wc(&mut wcs);
-            self.told.extend(wcs.drain(..).map(Told::Wc));
-        }
-    }
-    pub(super) fn paint(&self, offset: u32, length: u32, seed: u64) {
-        let mut random = Random::new(seed);
-        let octets: Vec<u8> = (0..length).map(|_| random.next_u32().to_le_bytes()[1]).collect();
-        self.region.write(offset as usize, &octets);
-    }
-    pub(super) fn octets(&self, offset: u32, length: u32) -> Vec<u8> {
-        let mut octets = vec![0; length as usize];
-        self.region.read(offset as usize, &mut octets);
-        octets
-    }
 }
 
 struct CopyPlace;
@@ -297,7 +202,7 @@ impl World {
     fn send(&mut self, index: usize, batch: &TxBatch) {
         for packet in batch.packets() {
             let host = &self.hosts[index];
-            let octets = gather(packet, host.endpoint.memory_ref());
+            let octets = sealed(packet, host.endpoint.memory_ref());
             let from = host.addr;
             self.put_on_wire(Datagram { from, to: packet.to, octets });
         }
@@ -403,22 +308,15 @@ impl World {
 }
 
 /// What a link does: header, payload from memory, pad, trailer.
-fn gather(packet: &Transmit, memory: &Registry) -> Vec<u8> {
-    let mut octets = packet.header.as_slice().to_vec();
-    let header_len = octets.len();
-    for &sge in &packet.payload {
-        let span = memory.local(sge, Access::LOCAL_READ).unwrap();
-        let at = octets.len();
-        octets.resize(at + span.len(), 0);
-        span.read(&mut octets[at..]);
-    }
-    octets.resize(octets.len() + usize::from(packet.pad), 0);
+fn sealed(packet: &Transmit, memory: &Registry) -> Vec<u8> {
+    let mut octets = gather(packet, memory).unwrap();
     match packet.trailer {
         Trailer::None => {}
         Trailer::Icrc => octets.extend([0; 4]),
         Trailer::NativeCrc => {
-            let mut crc = Icrc::native(&octets[..header_len]);
-            crc.update(&octets[header_len..]);
+            let (header, rest) = octets.split_at(packet.header.as_slice().len());
+            let mut crc = Icrc::native(header);
+            crc.update(rest);
             octets.extend(crc.finish());
         }
     }

@@ -1,6 +1,6 @@
 //! The native transport: one reliable packet stream per direction, selective repeat.
 //!
-//! Read first: `wire::roce::native` (the packet), then [`deliver`] (what arrives), [`packetize`]
+//! Read first: `wire::roce::native` (the packet), then [`deliver`] and [`place`] (what arrives), [`packetize`]
 //! (how it is cut), [`transmit`] (when it leaves), [`sender`] (what is lost). Verbs' semantics are
 //! those of the RoCEv2 machine; what differs is underneath:
 //!
@@ -19,6 +19,7 @@ mod clock;
 mod deliver;
 mod fault;
 mod packetize;
+mod place;
 mod psn;
 mod queue;
 mod reads;

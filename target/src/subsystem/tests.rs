@@ -1,4 +1,5 @@
 use super::*;
+use crate::identity::NamespaceIds;
 
 fn namespace(nsid: u32) -> Namespace {
     let geometry = Geometry {

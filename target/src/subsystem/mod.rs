@@ -2,12 +2,17 @@
 //!
 //! Source: NVMe Base 2.0, "NVM Subsystem"; NVMe over Fabrics, "Discovery Service".
 
+mod export_error;
+mod namespace;
+
+pub use export_error::ExportError;
+pub use namespace::{Namespace, Protection};
+
 use crate::access::{AnaGroups, HostList, Keyring};
 use crate::disk::DiskStats;
-use crate::identity::{self, NamespaceIds};
-use crate::reservation::Reservations;
+use crate::identity;
 use storage::Geometry;
-use wire::fabrics::{Nqn, NqnError, TransportKind};
+use wire::fabrics::{Nqn, TransportKind};
 
 /// NQN under which every discovery service answers.
 pub const DISCOVERY_NQN: &str = Nqn::DISCOVERY;
@@ -15,69 +20,6 @@ pub const DISCOVERY_NQN: &str = Nqn::DISCOVERY;
 /// Position of a disk in the reactor: what namespaces point to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct DiskIndex(pub u32);
-
-/// Blocks under a number, for the hosts of one subsystem.
-#[derive(Clone, Debug)]
-pub struct Namespace {
-    /// Namespace identifier, from 1.
-    pub nsid: u32,
-    /// Where its blocks are.
-    pub disk: DiskIndex,
-    /// The disk's geometry: blocks of 512 or 4,096 octets.
-    pub geometry: Geometry,
-    /// Names that outlive a restart.
-    pub ids: NamespaceIds,
-    /// Group for asymmetric access, from 1.
-    pub ana_group: u32,
-    /// Hosts for which it exists.
-    pub hosts: HostList,
-    /// Who protects it from writes.
-    pub protection: Protection,
-    /// Who holds what of it.
-    pub(crate) reservations: Reservations,
-}
-
-/// Whether, and by whose word, a namespace is write-protected.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Protection {
-    /// It can be written.
-    #[default]
-    None,
-    /// A host protected it (feature 84h), and a host may end that.
-    ByHost,
-    /// The operator exported it read-only: no host can change that.
-    ByOperator,
-}
-
-impl Namespace {
-    /// A namespace for all hosts, in group 1, writable.
-    pub(crate) fn new(
-        nsid: u32,
-        disk: DiskIndex,
-        geometry: Geometry,
-        ids: NamespaceIds,
-    ) -> Namespace {
-        Namespace {
-            nsid,
-            disk,
-            geometry,
-            ids,
-            ana_group: 1,
-            hosts: HostList::Any,
-            protection: Protection::None,
-            reservations: Reservations::default(),
-        }
-    }
-    /// The same with these reservations.
-    pub(crate) fn with_reservations(self, reservations: Reservations) -> Namespace {
-        Namespace { reservations, ..self }
-    }
-    /// Commands that change blocks are refused.
-    #[must_use]
-    pub fn is_write_protected(&self) -> bool {
-        self.protection != Protection::None
-    }
-}
 
 /// A collection of namespaces behind one name.
 #[derive(Clone, Debug)]
@@ -101,61 +43,6 @@ pub struct Subsystem {
 /// Model number that subsystems report which have no other.
 const MODEL: &str = "FlexBlk";
 
-/// Why a subsystem or namespace cannot be exported. The configuration's fault.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The name is not an NVMe qualified name.
-    #[error("{0:?} cannot name a subsystem: {1}")]
-    BadNqn(String, NqnError),
-    /// Two subsystems of one name, or one named like the discovery service.
-    #[error("subsystem {0:?} exists already")]
-    DuplicateNqn(String),
-    /// Namespace identifiers go from 1 to 1,024 and are used once in a subsystem.
-    #[error("namespace identifier {0} is taken or not in 1..=1024")]
-    BadNsid(u32),
-    /// Blocks must be 512 or 4,096 octets, and there must be at least one.
-    #[error("a disk of {count} blocks of {bytes} octets cannot be exported", count = .0.block_count, bytes = .0.block_bytes)]
-    BadGeometry(Geometry),
-    /// The fabric has no room to register the disk's buffers.
-    #[error("the disk's buffers cannot be registered: {0}")]
-    Register(#[from] memory::RegistryFull),
-    /// No namespace of that number in the subsystem.
-    #[error("no namespace {0}")]
-    NoSuchNamespace(u32),
-    /// Groups for asymmetric access go from 1 to 128.
-    #[error("group {0} is not in 1..=128")]
-    BadGroup(u32),
-    /// What was kept of a namespace's reservations cannot be read.
-    #[error("the namespace's reservations cannot be restored: {0}")]
-    Reservations(String),
-    /// The disk cannot have that size.
-    #[error("the disk cannot be resized: {0}")]
-    Resize(String),
-    /// Identifiers are used once in the whole target: hosts refuse a second namespace that has one.
-    #[error("an identifier of namespace {0} belongs to another namespace, or is zero")]
-    DuplicateIds(u32),
-    /// What hosts are told of the subsystem is ASCII.
-    #[error("a {what} has 1 to {max} printable ASCII characters")]
-    BadText {
-        /// Which.
-        what: &'static str,
-        /// Characters at most.
-        max: usize,
-    },
-    /// A discovery service is told of once.
-    #[error("the discovery service at {0} is told of already")]
-    DuplicateReferral(std::net::SocketAddr),
-    /// No such discovery service is told of.
-    #[error("no discovery service at {0} is told of")]
-    NoSuchReferral(std::net::SocketAddr),
-    /// Every host reads all of them.
-    #[error("more than {0} other discovery services")]
-    TooManyReferrals(usize),
-    /// No subsystem of that name here.
-    #[error("no subsystem {0:?}")]
-    NoSuchSubsystem(String),
-}
-
 /// Octets of a serial number and of a model (SN, MN).
 const SERIAL_MAX: usize = 20;
 const MODEL_MAX: usize = 40;
@@ -172,29 +59,20 @@ impl Subsystem {
         if nqn == DISCOVERY_NQN {
             return Err(ExportError::DuplicateNqn(nqn.to_owned()));
         }
-        Ok(Subsystem {
+        Ok(Subsystem::named(nqn, seed, false))
+    }
+    /// The discovery service as a subsystem.
+    pub(crate) fn discovery(seed: u64) -> Subsystem {
+        Subsystem::named(DISCOVERY_NQN, seed, true)
+    }
+    fn named(nqn: &str, seed: u64, is_discovery: bool) -> Subsystem {
+        Subsystem {
             nqn: nqn.to_owned(),
             serial: identity::serial(seed, nqn),
             model: MODEL.to_owned(),
             namespaces: Vec::new(),
             disk_transfer_bytes: u32::MAX,
-            is_discovery: false,
-            hosts: HostList::Any,
-            keyring: Keyring::default(),
-            ana: AnaGroups::default(),
-            retired: DiskStats::default(),
-            is_removed: false,
-        })
-    }
-    /// The discovery service as a subsystem.
-    pub(crate) fn discovery(seed: u64) -> Subsystem {
-        Subsystem {
-            nqn: DISCOVERY_NQN.to_owned(),
-            serial: identity::serial(seed, DISCOVERY_NQN),
-            model: MODEL.to_owned(),
-            namespaces: Vec::new(),
-            disk_transfer_bytes: u32::MAX,
-            is_discovery: true,
+            is_discovery,
             hosts: HostList::Any,
             keyring: Keyring::default(),
             ana: AnaGroups::default(),
@@ -374,5 +252,4 @@ pub struct Port {
 }
 
 #[cfg(test)]
-#[path = "subsystem_tests.rs"]
 mod tests;
