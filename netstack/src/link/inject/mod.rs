@@ -221,6 +221,10 @@ impl<L: Link> Link for InjectLink<L> {
         is_idle.then(|| self.inner.fd()).flatten()
     }
 
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.inner.set_ecn_capable(capable);
+    }
+
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.inner.counters(report);
         self.injector.injected.report(report);

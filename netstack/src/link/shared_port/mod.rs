@@ -122,6 +122,11 @@ impl Link for SharedPort {
         self.is_watched.get().then(|| self.either.as_fd())
     }
 
+    /// For all threads on the port: the sockets are everybody's, and who came last has said.
+    fn set_ecn_capable(&mut self, capable: bool) {
+        self.udp.set_ecn_capable(capable);
+    }
+
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
         self.udp.counters(report);
         report("link.taken_from_inbox", self.taken);

@@ -1,4 +1,4 @@
-use super::super::conformance::{Host, conforms, packet, receive, tag_of};
+use super::super::conformance::{Host, conforms, packet, receive, receive_ecn, tag_of};
 use super::super::{ROCE_PORT, Trailer};
 use super::*;
 use memory::{Access, Region, Sge};
@@ -167,6 +167,18 @@ fn an_inbox_is_bounded() {
         }
     }
     assert!(other.inbox.dropped() > 1000, "{}", other.inbox.dropped());
+}
+
+/// Goal: marks are asked for on a shared port too: a thread's congestion control was never told of any.
+#[test]
+fn marks_are_asked_for() {
+    let (mut one, _other, mut far) = trio(9);
+    let (host, to) = (Host::new(), far.caps().local);
+    for (capable, ecn) in [(true, 2), (false, 0)] {
+        one.set_ecn_capable(capable);
+        send(&mut one, &host, to, [7]);
+        assert_eq!(receive_ecn(&mut far), ecn);
+    }
 }
 
 /// Goal: another process's port is told as before.
