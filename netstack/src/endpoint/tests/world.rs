@@ -4,7 +4,7 @@ use super::super::{CcKind, ConnEvent, Endpoint, EndpointConfig, Mode};
 use super::pipe::Pipes;
 use crate::Place;
 use crate::fabric::ConnectParams;
-use crate::link::{LinkCaps, Trailer, Transmit, TxBatch};
+use crate::link::{Flows, LinkCaps, Trailer, Transmit, TxBatch};
 use crate::table::Random;
 use memory::{Access, Mr, Region, Registry, Sge, Span};
 use std::cmp::Reverse;
@@ -94,6 +94,7 @@ impl Host {
             burst_max: 64,
             same_host: false,
             verifies_icrc: true,
+            flows: Flows::NONE,
         };
         let mut endpoint = Endpoint::new(config, &caps);
         let region = Region::allocate(REGION).unwrap();
