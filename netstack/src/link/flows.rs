@@ -13,6 +13,9 @@ use wire::roce::{Opcode, QpNum};
 pub(super) const FIRST: u16 = 0xc000;
 /// How many they are.
 pub(super) const COUNT: u16 = 0x4000;
+/// Bits of a queue pair's number that count up. Of a FlexBlk endpoint's, which has room for 4,095 of them, the
+/// others are at random.
+const NUMBERED_IN_A_ROW: u32 = 0xfff;
 /// Where the destination queue pair lies in a packet. Source: IBTA 1.4, "Base Transport Header".
 const DEST_QP: std::ops::Range<usize> = 5..8;
 
@@ -69,10 +72,13 @@ impl Flows {
         }
     }
 
+    /// Queue pairs are numbered in a row, by Linux and by FlexBlk: each group of `count` of them has all ports,
+    /// which a hash alone would not give a few connections. Where the groups begin, and queue pairs that
+    /// are numbered with a step, are left to the hash.
     fn of(self, mut local: SocketAddr, qp: u32, to: IpAddr) -> SocketAddr {
-        let place = (u64::from(hash(qp, to)) * u64::from(self.count)) >> 32;
-        let at = u16::try_from(place).unwrap_or(0);
-        local.set_port(self.first + at);
+        let group = (qp & NUMBERED_IN_A_ROW) / u32::from(self.count);
+        let place = qp.wrapping_add(hash(group, to)) % u32::from(self.count);
+        local.set_port(self.first + u16::try_from(place).unwrap_or(0));
         local
     }
 }
@@ -95,9 +101,9 @@ fn dest_qp(header: &[u8]) -> Option<u32> {
     (!opcode.is_native()).then(|| u32::from_be_bytes([0, a, b, c]))
 }
 
-/// Queue pair and address, mixed: each bit of either moves each bit of it (SplitMix64's last step).
+/// Group and address, mixed: each bit of either moves each bit of it (SplitMix64's last step).
 #[inline]
-fn hash(qp: u32, to: IpAddr) -> u32 {
+fn hash(group: u32, to: IpAddr) -> u32 {
     let address = match to {
         IpAddr::V4(ip) => u64::from(ip.to_bits()),
         IpAddr::V6(ip) => {
@@ -106,7 +112,7 @@ fn hash(qp: u32, to: IpAddr) -> u32 {
             mix(high).wrapping_add(low)
         }
     };
-    u32::try_from(mix(mix(address).wrapping_add(u64::from(qp))) >> 32).unwrap_or(0)
+    u32::try_from(mix(mix(address).wrapping_add(u64::from(group))) >> 32).unwrap_or(0)
 }
 
 fn mix(value: u64) -> u64 {
