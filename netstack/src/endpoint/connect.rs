@@ -4,7 +4,7 @@ use super::context::{QpContext, QpInit, Source};
 use super::{ConnEvent, DEFAULT_CQ, Endpoint, Nowhere};
 use crate::cm::{Notice, Side, Terms};
 use crate::fabric::{ConnectParams, DisconnectReason};
-use crate::link::Trailer;
+use crate::link::{ROCE_PORT, Trailer};
 use crate::qp::{QpConfig, QpMachine};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -205,7 +205,10 @@ impl Endpoint {
             None => QpMachine::roce(config, qp.srq.is_none(), terms.is_flexblk),
         });
         qp.has_native_crc = terms.native_crc == Some(true);
-        qp.source = match terms.is_flexblk {
+        // At RoCEv2's port a link chooses source ports as it likes; a FlexBlk endpoint at another port, and
+        // the native mode anywhere, send from the one by which they are known.
+        let has_own_port = terms.native_crc.is_some() || peer.port() != ROCE_PORT;
+        qp.source = match terms.is_flexblk && has_own_port {
             true => Source::Socket(peer),
             false => Source::Host(peer.ip()),
         };

@@ -57,7 +57,8 @@ pub(super) enum Source {
     Nobody,
     /// A host, from any port: RoCE hosts choose source ports as they like.
     Host(std::net::IpAddr),
-    /// One socket: a FlexBlk endpoint, of which there may be many on one host.
+    /// One socket: a FlexBlk endpoint in native mode or at a port of its own, of which there may be many
+    /// on one host.
     Socket(SocketAddr),
 }
 

@@ -187,11 +187,32 @@ fn a_full_ring_keeps_the_rest<L: Link>(a: &mut L, b: &mut L) {
 
 fn names_the_sender<L: Link>(a: &mut L, b: &mut L) {
     let host = Host::new();
-    let mut batch = TxBatch::new(1);
-    batch.push(packet(b.caps().local, 9, &[], bare(a)));
-    a.tx_burst(&mut batch, &host.registry).unwrap();
-    let mut ring = RxRing::new(1, 1 << 16);
+    // Queue pair 1 is connection management's; native packets are answered where they came from.
+    let to = b.caps().local;
+    let roce = [1, 2, 3, 4, 5, 4, 3, 2, 1].map(|tag| packet(to, tag, &[], Trailer::Icrc));
+    let sent = roce.into_iter().chain([native_packet(to, 9)]);
+    let mut expected = Vec::new();
+    let mut batch = TxBatch::new(16);
+    for packet in sent {
+        let tag = tag_of(packet.header.as_slice());
+        let source = a.caps().source(&packet);
+        assert!(source == a.caps().local || (2..9).contains(&tag), "{tag} from {source}");
+        expected.push((tag, source));
+        batch.push(packet);
+    }
+    assert_eq!(a.tx_burst(&mut batch, &host.registry).unwrap(), expected.len());
+    assert_eq!(receive_sources(b, expected.len()), expected);
+}
+
+/// Tags of the next packets, in order, and where each came from.
+pub(crate) fn receive_sources<L: Link>(link: &mut L, count: usize) -> Vec<(u8, SocketAddr)> {
+    let mut ring = RxRing::new(4, 1 << 16);
     let until = Instant::now() + Duration::from_secs(1);
-    while b.rx_burst(&mut ring).unwrap() == 0 && Instant::now() < until {}
-    assert_eq!(ring.packets()[0].from, a.caps().local);
+    let mut got = Vec::new();
+    while got.len() < count && Instant::now() < until {
+        link.rx_burst(&mut ring).unwrap();
+        got.extend(ring.packets().iter().map(|p| (tag_of(ring.octets(p)), p.from)));
+        ring.recycle();
+    }
+    got
 }

@@ -6,7 +6,7 @@
 use super::run::Runs;
 use super::sys;
 use super::trailer::{Path, trailer};
-use super::{Link, LinkCaps, RxRing, Transmit, TxBatch};
+use super::{Flows, Link, LinkCaps, RxRing, Transmit, TxBatch};
 use memory::{Access, Registry};
 use std::collections::VecDeque;
 use std::io;
@@ -70,6 +70,7 @@ impl LoopbackLink {
                     burst_max: BURST_MAX,
                     same_host: true,
                     verifies_icrc: false,
+                    flows: Flows::NONE,
                 },
                 incoming: Arc::clone(incoming),
                 outgoing: Arc::clone(outgoing),
@@ -109,13 +110,13 @@ impl Link for LoopbackLink {
                 queue.spare.push(octets);
                 continue;
             }
-            let place = runs.place(packet.to, packet.wire_len());
-            let path = Path { from: self.caps.local, to: packet.to, ip_id: place.index };
+            let from = self.caps.source(packet);
+            let place = runs.place((from, packet.to), packet.wire_len());
+            let path = Path { from, to: packet.to, ip_id: place.index };
             let payload = &octets[packet.header.as_slice().len()..];
             let tail = trailer(packet, path, std::iter::once(payload));
             octets.extend_from_slice(tail.as_slice());
             self.totals.tx_bytes += octets.len() as u64;
-            let from = self.caps.local;
             queue.packets.push_back(Datagram { octets, from, continues: !place.begins });
             sent += 1;
         }

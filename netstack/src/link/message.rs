@@ -1,14 +1,14 @@
 //! A batch of packets as messages for the kernel: runs of equal packets, one message each.
 
-use super::Transmit;
 use super::run::Runs;
 use super::sys::{self, ELEMENTS_MAX, SendBatch};
 use super::trailer::{Path, trailer};
+use super::{LinkCaps, Transmit};
 use memory::{Access, Registry, Span};
 use smallvec::SmallVec;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What a link that sends datagrams did, since it was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,7 +56,7 @@ pub(super) trait Framing {
 
 /// A batch on its way to the kernel.
 pub(super) struct Assembly<'a, F> {
-    pub(super) local: SocketAddr,
+    pub(super) caps: LinkCaps,
     pub(super) framing: F,
     pub(super) messages: SendBatch<'a>,
     pub(super) sizes: &'a mut Vec<Size>,
@@ -82,22 +82,18 @@ impl<'a, F: Framing> Assembly<'a, F> {
                 continue;
             };
             let wire_len = packet.wire_len();
-            let place = runs.place(packet.to, wire_len);
+            let from = self.caps.source(packet);
+            let place = runs.place((from, packet.to), wire_len);
             if place.begins {
                 self.end_message();
                 self.header_at = self.messages.reserve(self.framing.header_bytes(packet.to));
-                self.sizes.push(Size {
-                    to: packet.to,
-                    segment_bytes: wire_len,
-                    packets: 0,
-                    bytes: 0,
-                });
+                self.sizes.push(Size::new(from, packet.to, wire_len));
             }
             if let Some(size) = self.sizes.last_mut() {
                 size.packets += 1;
                 size.bytes += wire_len as u64;
             }
-            let path = Path { from: self.local, to: packet.to, ip_id: place.index };
+            let path = Path { from, to: packet.to, ip_id: place.index };
             let tail = trailer(packet, path, spans.iter().map(sys::octets));
             self.messages.scratch(packet.header.as_slice());
             for span in &spans {
@@ -116,14 +112,25 @@ impl<'a, F: Framing> Assembly<'a, F> {
         }
     }
 
-    /// Gives all messages to the kernel, in one call if it takes them all.
-    pub(super) fn hand_over(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+    /// Gives all messages to the kernel, by the socket of where each leaves from: those of one socket
+    /// that follow each other in one call, if it takes them all.
+    pub(super) fn hand_over<'s>(
+        &mut self,
+        socket_at: impl Fn(SocketAddr) -> BorrowedFd<'s>,
+    ) -> io::Result<usize> {
         let mut handed = 0;
-        let mut at = 0;
+        let (mut at, mut end) = (0, 0);
         let mut failure = None;
         while let Some(next) = self.sizes.get(at).copied() {
+            let fd = socket_at(next.from);
+            if at == end {
+                let is_same = |size: &&Size| {
+                    size.from == next.from || socket_at(size.from).as_raw_fd() == fd.as_raw_fd()
+                };
+                end += self.sizes.iter().skip(at).take_while(is_same).count();
+            }
             self.counters.tx_syscalls += 1;
-            match self.messages.send(fd, at) {
+            match self.messages.send(fd, at..end) {
                 Ok(count) => {
                     for size in self.sizes.iter().skip(at).take(count) {
                         handed += self.counters.sent(size);
@@ -132,9 +139,10 @@ impl<'a, F: Framing> Assembly<'a, F> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_full(&error) => {
-                    let rest = self.sizes.iter().skip(at).map(|size| size.packets);
+                    // Another socket may have room.
+                    let rest = self.sizes.iter().take(end).skip(at).map(|size| size.packets);
                     self.counters.tx_dropped_packets += rest.sum::<u64>();
-                    break;
+                    at = end;
                 }
                 Err(error) => {
                     self.counters.tx_refused_packets += next.packets;
@@ -149,9 +157,10 @@ impl<'a, F: Framing> Assembly<'a, F> {
     }
 }
 
-/// One message: how many packets of which size, to whom.
+/// One message: how many packets of which size, from where, to whom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
+    pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
     segment_bytes: usize,
     packets: u64,
@@ -159,6 +168,9 @@ pub(super) struct Size {
 }
 
 impl Size {
+    fn new(from: SocketAddr, to: SocketAddr, segment_bytes: usize) -> Size {
+        Size { from, to, segment_bytes, packets: 0, bytes: 0 }
+    }
     /// Octets of each packet but the last, when it holds more than one.
     pub(super) fn segment(&self) -> Option<u16> {
         u16::try_from(self.segment_bytes).ok().filter(|_| self.packets > 1)
@@ -166,6 +178,21 @@ impl Size {
 }
 
 impl UdpCounters {
+    /// A look into the socket; returns messages received, 0 when there were none for now.
+    pub(super) fn looked(&mut self, outcome: io::Result<usize>) -> io::Result<usize> {
+        self.rx_syscalls += 1;
+        match outcome {
+            Err(error) if is_transient(&error) => {
+                self.rx_empty_syscalls += 1;
+                Ok(0)
+            }
+            Err(error) => Err(error),
+            Ok(messages) => {
+                self.rx_messages += messages as u64;
+                Ok(messages)
+            }
+        }
+    }
     pub(super) fn report(&self, report: &mut dyn FnMut(&'static str, u64)) {
         let c = self;
         report("link.tx_packets", c.tx_packets);
@@ -213,7 +240,7 @@ fn is_full(error: &io::Error) -> bool {
 
 /// Nothing to receive, or what an ICMP message or a route says about one peer: no fault of the
 /// link, and no news to the transport, whose timers find out.
-pub(super) fn is_transient(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(

@@ -9,6 +9,7 @@ mod batch;
 mod conformance;
 mod dial;
 mod faulty;
+mod flows;
 mod host;
 pub mod inject;
 mod loopback;
@@ -19,6 +20,7 @@ mod ring;
 mod run;
 mod shared_port;
 mod shm;
+mod sources;
 pub(crate) mod sys;
 mod trailer;
 mod udp;
@@ -26,6 +28,7 @@ mod udp;
 pub use batch::{Trailer, Transmit, TxBatch};
 pub use dial::{DialLink, Ways, is_local};
 pub use faulty::{Faults, FaultyLink, Injected};
+pub use flows::Flows;
 pub use host::HostLink;
 pub use inject::InjectLink;
 pub use loopback::LoopbackLink;
@@ -61,6 +64,8 @@ pub struct LinkCaps {
     pub same_host: bool,
     /// Received ICRCs were verified by the link (it sees IP headers). Others cannot verify RoCE's.
     pub verifies_icrc: bool,
+    /// Ports that RoCEv2 packets leave from, beside `local`'s: see [`LinkCaps::source`].
+    pub flows: Flows,
 }
 
 /// What a look that finds nothing costs.

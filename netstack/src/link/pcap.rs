@@ -107,13 +107,14 @@ impl<L: Link, W: Write> Link for PcapLink<L, W> {
 
     fn tx_burst(&mut self, batch: &mut TxBatch, memory: &Registry) -> io::Result<usize> {
         let mut runs = Runs::new(SEGMENTS_MAX);
-        let from = self.inner.caps().local;
+        let caps = *self.inner.caps();
         for packet in batch.packets() {
             self.packet.clear();
             if !gather(packet, memory, &mut self.packet) {
                 continue;
             }
-            let ip_id = runs.place(packet.to, packet.wire_len()).index;
+            let from = caps.source(packet);
+            let ip_id = runs.place((from, packet.to), packet.wire_len()).index;
             let path = Path { from, to: packet.to, ip_id };
             let payload = &self.packet[packet.header.as_slice().len()..];
             let tail = trailer(packet, path, std::iter::once(payload));

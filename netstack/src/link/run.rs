@@ -29,7 +29,7 @@ pub(crate) struct Runs {
 
 #[derive(Debug)]
 struct Run {
-    to: SocketAddr,
+    way: (SocketAddr, SocketAddr),
     segment_bytes: usize,
     count: usize,
     bytes: usize,
@@ -41,10 +41,10 @@ impl Runs {
     pub(crate) fn new(segments_max: usize) -> Runs {
         Runs { segments_max: segments_max.clamp(1, SEGMENTS_MAX), open: None }
     }
-    /// Places the next packet.
-    pub(crate) fn place(&mut self, to: SocketAddr, wire_len: usize) -> Place {
+    /// Places the next packet, which goes `way`: from where, and where to.
+    pub(crate) fn place(&mut self, way: (SocketAddr, SocketAddr), wire_len: usize) -> Place {
         if let Some(run) = &mut self.open
-            && run.takes(to, wire_len, self.segments_max)
+            && run.takes(way, wire_len, self.segments_max)
         {
             let index = u16::try_from(run.count).unwrap_or(0);
             run.count += 1;
@@ -52,17 +52,17 @@ impl Runs {
             run.closed = wire_len < run.segment_bytes;
             return Place { begins: false, index };
         }
-        let run = Run { to, segment_bytes: wire_len, count: 1, bytes: wire_len, closed: false };
+        let run = Run { way, segment_bytes: wire_len, count: 1, bytes: wire_len, closed: false };
         self.open = Some(run);
         Place { begins: true, index: 0 }
     }
 }
 
 impl Run {
-    fn takes(&self, to: SocketAddr, wire_len: usize, segments_max: usize) -> bool {
+    fn takes(&self, way: (SocketAddr, SocketAddr), wire_len: usize, segments_max: usize) -> bool {
         !self.closed
             && self.count < segments_max
-            && self.to == to
+            && self.way == way
             && wire_len <= self.segment_bytes
             && self.bytes + wire_len <= MESSAGE_BYTES_MAX
     }
@@ -74,10 +74,11 @@ mod tests {
 
     fn lengths_to_runs(lengths: &[usize], segments_max: usize) -> Vec<usize> {
         let to = "127.0.0.1:4791".parse().unwrap();
+        let from = "127.0.0.2:4791".parse().unwrap();
         let mut runs = Runs::new(segments_max);
         let mut sizes = Vec::new();
         for &len in lengths {
-            let place = runs.place(to, len);
+            let place = runs.place((from, to), len);
             if place.begins {
                 sizes.push(0);
             }
@@ -102,12 +103,17 @@ mod tests {
         assert_eq!(lengths_to_runs(&[100; 3], 1), [1, 1, 1]);
     }
 
-    /// Goal: packets to different peers never share a message.
+    /// Goal: packets to different peers, or from different ports, never share a message.
     #[test]
-    fn a_run_has_one_destination() {
+    fn a_run_has_one_way() {
         let mut runs = Runs::new(64);
-        assert!(runs.place("127.0.0.1:4791".parse().unwrap(), 50).begins);
-        assert!(runs.place("127.0.0.1:4792".parse().unwrap(), 50).begins);
-        assert!(runs.place("127.0.0.2:4792".parse().unwrap(), 50).begins);
+        let mut begins = |from: &str, to: &str| {
+            runs.place((from.parse().unwrap(), to.parse().unwrap()), 50).begins
+        };
+        assert!(begins("127.0.0.9:4791", "127.0.0.1:4791"));
+        assert!(begins("127.0.0.9:4791", "127.0.0.1:4792"));
+        assert!(begins("127.0.0.9:4791", "127.0.0.2:4792"));
+        assert!(begins("127.0.0.9:49152", "127.0.0.2:4792"));
+        assert!(!begins("127.0.0.9:49152", "127.0.0.2:4792"));
     }
 }

@@ -5,16 +5,18 @@
 //! from registered memory to the kernel without a copy in user space. Receiving is one `recvmmsg`
 //! with GRO into the ring's slots.
 
-use super::message::{Assembly, Framing, Size, UdpCounters, is_transient};
+use super::message::{Assembly, Framing, Size, UdpCounters};
 use super::shm::is_near;
+use super::sources::{Sources, hush};
 use super::sys::{self, ReceiveArrays, SendArrays, SendBatch};
 use super::trailer::ECT_0;
-use super::{Link, LinkCaps, ROCE_PORT, RxRing, TxBatch};
+use super::{Flows, Link, LinkCaps, ROCE_PORT, RxRing, TxBatch};
 use memory::Registry;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 /// Packets that one `tx_burst` takes.
 const BURST_MAX: usize = 256;
@@ -31,14 +33,38 @@ const NATIVE_BYTES_MAX: u32 = 80 + 64 + 4;
 ///
 /// It is not connected: a connected socket's IP identification starts at random (the ICRC covers
 /// it) and ICMP errors would come back as errors of unrelated sends.
+///
+/// At RoCEv2's port, unless it is on the loopback device, it has eight sockets more, from which RoCEv2
+/// packets leave ([`Flows`]): nine descriptors in all, however many links share them. On the loopback
+/// device nothing chooses by ports, and each socket costs system calls.
 pub struct UdpLink {
-    socket: Socket,
-    caps: LinkCaps,
+    port: Port,
     segments_max: usize,
     send: SendArrays,
     receive: ReceiveArrays,
     sizes: Vec<Size>,
     counters: UdpCounters,
+}
+
+/// What links on the same port have together.
+pub(super) struct Port {
+    socket: Socket,
+    sources: Arc<Sources>,
+    caps: LinkCaps,
+}
+
+impl Port {
+    /// The same port for another link. Errors: no descriptor is left.
+    fn try_clone(&self) -> io::Result<Port> {
+        let sources = Arc::clone(&self.sources);
+        Ok(Port { socket: self.socket.try_clone()?, sources, caps: self.caps })
+    }
+
+    /// The socket at one of its ports.
+    #[inline]
+    fn socket_at(&self, from: SocketAddr) -> BorrowedFd<'_> {
+        self.sources.at(from.port()).unwrap_or(&self.socket).as_fd()
+    }
 }
 
 impl UdpLink {
@@ -47,6 +73,15 @@ impl UdpLink {
     /// Errors: `InvalidInput` for an unspecified address (peers and the ICRC need the true one);
     /// `AddrNotAvailable` when no device has it; `AddrInUse`; what the kernel says otherwise.
     pub fn bind(addr: SocketAddr) -> io::Result<UdpLink> {
+        let mut link = UdpLink::bind_one(addr)?;
+        if link.caps().local.port() == ROCE_PORT && !link.caps().same_host {
+            link.spread();
+        }
+        Ok(link)
+    }
+
+    /// With its own port only.
+    fn bind_one(addr: SocketAddr) -> io::Result<UdpLink> {
         if addr.ip().is_unspecified() {
             let why = "a link needs the address that peers use, not the unspecified one";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -65,14 +100,21 @@ impl UdpLink {
             burst_max: BURST_MAX,
             same_host: local.ip().is_loopback(),
             verifies_icrc: false,
+            flows: Flows::NONE,
         };
-        Ok(UdpLink::on(socket, caps))
+        Ok(UdpLink::on(Port { socket, sources: Arc::default(), caps }))
     }
 
-    fn on(socket: Socket, caps: LinkCaps) -> UdpLink {
+    /// From here on RoCEv2 packets leave from several ports, as far as there are free ones.
+    pub(super) fn spread(&mut self) {
+        let sources = Sources::open(self.port.caps.local, SOCKET_BUFFER_BYTES);
+        self.port.caps.flows = sources.flows();
+        self.port.sources = Arc::new(sources);
+    }
+
+    fn on(port: Port) -> UdpLink {
         UdpLink {
-            socket,
-            caps,
+            port,
             segments_max: super::run::SEGMENTS_MAX,
             send: SendArrays::new(BURST_MAX, 0),
             receive: ReceiveArrays::new(SLOTS_MAX),
@@ -81,27 +123,25 @@ impl UdpLink {
         }
     }
 
-    /// The socket, and what can be done on it, for [`UdpLink::of`] in another thread.
+    /// Its port, for [`UdpLink::of`] in another thread.
     ///
     /// Errors: no descriptor is left.
-    pub(super) fn share(&self) -> io::Result<(Socket, LinkCaps)> {
-        Ok((self.socket.try_clone()?, self.caps))
+    pub(super) fn share(&self) -> io::Result<Port> {
+        self.port.try_clone()
     }
 
-    /// Another link on the same socket. Errors: no descriptor is left.
-    pub(super) fn of((socket, caps): &(Socket, LinkCaps)) -> io::Result<UdpLink> {
-        Ok(UdpLink::on(socket.try_clone()?, *caps))
+    /// Another link on the same sockets. Errors: no descriptor is left.
+    pub(super) fn of(port: &Port) -> io::Result<UdpLink> {
+        Ok(UdpLink::on(port.try_clone()?))
     }
 
     /// A link that only sends: what comes to it is dropped before it is queued, and nothing is told
-    /// to its sender.
+    /// to its sender. All leaves from its own port.
     ///
     /// Errors: those of [`UdpLink::bind`].
     pub(super) fn bind_mute(addr: SocketAddr) -> io::Result<UdpLink> {
-        let link = UdpLink::bind(addr)?;
-        link.socket.attach_filter(&super::raw::nothing())?;
-        // What the kernel joins for this socket would reach others joined too.
-        sys::forgo_runs(&link.socket)?;
+        let link = UdpLink::bind_one(addr)?;
+        hush(&link.port.socket)?;
         Ok(link)
     }
 
@@ -165,22 +205,15 @@ impl Link for UdpLink {
         "udp"
     }
     fn caps(&self) -> &LinkCaps {
-        &self.caps
+        &self.port.caps
     }
 
     fn rx_burst(&mut self, ring: &mut RxRing) -> io::Result<usize> {
         if ring.free_slots() == 0 {
             return Ok(0);
         }
-        self.counters.rx_syscalls += 1;
-        let filled = match self.receive.receive(self.socket.as_fd(), ring.free_slots_mut()) {
-            Ok(filled) => filled,
-            Err(error) if is_transient(&error) => {
-                self.counters.rx_empty_syscalls += 1;
-                return Ok(0);
-            }
-            Err(error) => return Err(error),
-        };
+        let outcome = self.receive.receive(self.port.socket.as_fd(), ring.free_slots_mut());
+        let filled = self.counters.looked(outcome)?;
         let mut packets = 0;
         for at in 0..filled {
             let arrived = self.receive.arrived(at);
@@ -193,7 +226,6 @@ impl Link for UdpLink {
             self.counters.rx_bytes += arrived.len as u64;
             packets += ring.fill(arrived.len, arrived.segment_bytes, from, arrived.ecn);
         }
-        self.counters.rx_messages += filled as u64;
         self.counters.rx_packets += packets as u64;
         Ok(packets)
     }
@@ -203,7 +235,7 @@ impl Link for UdpLink {
             return Ok(0);
         }
         let mut assembly = Assembly {
-            local: self.caps.local,
+            caps: self.port.caps,
             framing: Bare,
             messages: self.send.batch(memory),
             sizes: &mut self.sizes,
@@ -211,7 +243,7 @@ impl Link for UdpLink {
             header_at: 0,
         };
         assembly.gather(batch.packets(), memory, self.segments_max);
-        let outcome = assembly.hand_over(self.socket.as_fd());
+        let outcome = assembly.hand_over(|from| self.port.socket_at(from));
         batch.clear();
         if let Err(error) = &outcome
             && error.raw_os_error() == Some(libc::EIO)
@@ -224,14 +256,17 @@ impl Link for UdpLink {
 
     fn set_ecn_capable(&mut self, capable: bool) {
         let class = if capable { ECT_0 } else { 0 };
-        // A kernel that refuses leaves packets unmarked: then losses tell of congestion.
-        if let Err(error) = sys::set_class(&self.socket, self.caps.local.is_ipv4(), class) {
-            tracing::warn!(%error, "cannot set ECN");
+        let Port { socket, sources, caps } = &self.port;
+        for socket in std::iter::once(socket).chain(sources.sockets()) {
+            // A kernel that refuses leaves packets unmarked: then losses tell of congestion.
+            if let Err(error) = sys::set_class(socket, caps.local.is_ipv4(), class) {
+                return tracing::warn!(%error, "cannot set ECN");
+            }
         }
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.socket.as_fd())
+        Some(self.port.socket.as_fd())
     }
 
     fn counters(&self, report: &mut dyn FnMut(&'static str, u64)) {
@@ -239,6 +274,9 @@ impl Link for UdpLink {
     }
 }
 
+#[cfg(test)]
+#[path = "udp_source_tests.rs"]
+mod source_tests;
 #[cfg(test)]
 #[path = "udp_tests.rs"]
 mod tests;

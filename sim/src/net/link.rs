@@ -2,7 +2,7 @@
 
 use super::{Outgoing, SharedNet, crc};
 use memory::{Access, Registry};
-use netstack::link::{Link, LinkCaps, RxRing, Trailer, Transmit, TxBatch};
+use netstack::link::{Flows, Link, LinkCaps, RxRing, Trailer, Transmit, TxBatch};
 use std::io;
 use std::rc::Rc;
 
@@ -35,6 +35,7 @@ impl SimLink {
             burst_max: BURST_MAX,
             same_host,
             verifies_icrc: true,
+            flows: Flows::NONE,
         };
         SimLink { net: Rc::clone(net), port, caps, bad_key: 0 }
     }

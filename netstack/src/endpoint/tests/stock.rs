@@ -169,6 +169,50 @@ fn silent_fall_back() {
     }
 }
 
+/// Two FlexBlk endpoints that speak RoCEv2 at its port: their links choose a source port for each queue
+/// pair, and all that connects, answers and disconnects goes on, to port 4791. Native packets keep
+/// the port that they are known by.
+#[test]
+fn source_ports_may_vary() {
+    for mode in [Mode::Roce, Mode::Native] {
+        let mut world = World::pair(mode, mode, 65);
+        world.hosts[0] = super::world::Host::new(addr(1, 4791), super::world::config(131, mode));
+        let mut sent = 0;
+        world.script = Some(Box::new(move |datagram| {
+            let is_management = datagram.octets[5..8] == [0, 0, 1];
+            if !is_management && !datagram.is_native() {
+                sent = (sent + 1) % 0x4000;
+                datagram.from.set_port(0xc000 + sent);
+            }
+            Fate::Deliver
+        }));
+        let (a, b) = world.connect();
+        world.settle();
+        world.hosts[0].paint(0, 50_000, 9);
+        let remote = world.hosts[1].remote(0);
+        world.hosts[0].post(a, 1, SendOp::RdmaWrite(remote), 0, 50_000);
+        world.hosts[1].post_recv(b, 2, 60_000, 64);
+        world.hosts[0].post(a, 3, SendOp::Send, 0, 64);
+        world.settle();
+        let painted = world.hosts[0].octets(0, 50_000);
+        assert!(world.hosts[1].octets(0, 50_000) == painted, "{mode:?}: written");
+        let remote = world.hosts[0].remote(0);
+        world.hosts[1].post(b, 4, SendOp::RdmaRead(remote), 100_000, 50_000);
+        world.settle();
+        assert!(world.hosts[1].octets(100_000, 50_000) == painted, "{mode:?}: read");
+        for (host, qp) in [(0, a), (1, b)] {
+            assert_eq!(world.hosts[host].endpoint.qp_attr(qp).unwrap().dest.port(), 4791);
+            assert_eq!(
+                world.hosts[host].endpoint.drops().of(crate::endpoint::Drop::WrongSource),
+                0
+            );
+        }
+        world.hosts[1].endpoint.disconnect(world.now, b);
+        world.outlast();
+        assert_eq!([0, 1].map(|host: usize| world.hosts[host].endpoint.qp_count()), [0, 0]);
+    }
+}
+
 /// A host that restarted calls from the queue pair of a connection that it has forgotten: the old
 /// one ends, the new one is asked for, and each event names its own.
 #[test]

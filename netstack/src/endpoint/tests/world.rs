@@ -52,7 +52,7 @@ pub(super) struct Datagram {
 }
 
 impl Datagram {
-    fn is_native(&self) -> bool {
+    pub(super) fn is_native(&self) -> bool {
         self.octets.first().is_some_and(|opcode| *opcode >= 0xc0)
     }
     /// CM attribute id, if it is one of its messages.

@@ -1,4 +1,4 @@
-use super::super::conformance::{Host, conforms, packet, tag_of};
+use super::super::conformance::{Host, conforms, packet, receive_ecn, tag_of};
 use super::super::{LoopbackLink, UdpLink};
 use super::*;
 use std::time::Duration;
@@ -102,4 +102,19 @@ fn delays_end() {
     }
     assert!(sent.elapsed() >= Duration::from_millis(19));
     assert_eq!(b.injected(), Hits { delayed: 1, ..Hits::default() });
+}
+
+/// Goal: the link inside hears whether packets may be marked: it was never told.
+#[test]
+fn marks_are_asked_for() {
+    let bind = || UdpLink::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let (mut near, mut far) = (InjectLink::new(bind(), &[], 1, Instant::now), bind());
+    let (host, to) = (Host::new(), far.caps().local);
+    for (capable, ecn) in [(true, 2), (false, 0)] {
+        near.set_ecn_capable(capable);
+        let mut batch = TxBatch::new(1);
+        batch.push(packet(to, 7, &[], Trailer::Icrc));
+        near.tx_burst(&mut batch, &host.registry).unwrap();
+        assert_eq!(receive_ecn(&mut far), ecn);
+    }
 }

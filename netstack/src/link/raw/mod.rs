@@ -13,11 +13,11 @@ pub(super) use filter::nothing;
 
 use self::frame::{HEADER_BYTES_MAX, Incoming, Outgoing, header_bytes};
 use self::neighbours::Neighbours;
-use super::message::{Assembly, Framing, Size, UdpCounters, is_transient};
+use super::message::{Assembly, Framing, Size, UdpCounters};
 use super::shm::is_near;
 use super::sys::{self, Ethernet, FrameArrays, SendArrays, SendBatch};
 use super::trailer::ECT_0;
-use super::{Link, LinkCaps, RxRing, Transmit, TxBatch, UdpLink};
+use super::{Flows, Link, LinkCaps, RxRing, Transmit, TxBatch, UdpLink};
 use memory::Registry;
 use socket2::{Domain, Socket, Type};
 use std::io;
@@ -69,8 +69,10 @@ impl RawLink {
     /// when the address is of a device that carries no Ethernet frames.
     pub fn bind(addr: SocketAddr) -> io::Result<RawLink> {
         let udp = UdpLink::bind_mute(addr)?;
-        let caps = LinkCaps { verifies_icrc: true, ..*udp.caps() };
-        let local = caps.local;
+        let (local, same_host) = (udp.caps().local, udp.caps().same_host);
+        // A frame says itself where it comes from. On the loopback device the kernel's socket sends.
+        let flows = if same_host { Flows::NONE } else { Flows::ALL };
+        let caps = LinkCaps { verifies_icrc: true, flows, ..*udp.caps() };
         let device = sys::ethernet_of(local.ip())?.ok_or_else(|| {
             let why = format!("link=raw: the device of {} has no Ethernet frames", local.ip());
             io::Error::new(io::ErrorKind::Unsupported, why)
@@ -165,7 +167,6 @@ fn is_native(octets: &[u8]) -> bool {
 /// Headers of all layers before each message.
 struct Framed<'a> {
     device: Ethernet,
-    local: SocketAddr,
     class: u8,
     neighbours: &'a Neighbours,
 }
@@ -177,7 +178,7 @@ impl Framing for Framed<'_> {
     fn end(&self, messages: &mut SendBatch<'_>, at: usize, size: &Size) {
         let macs = (self.device.mac, self.neighbours.mac(size.to.ip()));
         let bytes = usize::try_from(size.bytes).unwrap_or(usize::MAX);
-        let (from, to, segment) = (self.local, size.to, size.segment());
+        let (from, to, segment) = (size.from, size.to, size.segment());
         let class = self.class;
         let headers = frame::emit(&Outgoing { from, to, macs, bytes, segment, class });
         messages.patch(at, headers.as_slice());
@@ -197,18 +198,13 @@ impl Link for RawLink {
         if ring.free_slots() == 0 {
             return Ok(0);
         }
-        self.counters.rx_syscalls += 1;
-        let filled = match self.receive.receive(self.socket.as_fd(), ring.free_slots_mut()) {
-            Ok(filled) => filled,
-            Err(error) if is_transient(&error) => {
-                self.counters.rx_empty_syscalls += 1;
-                return Ok(0);
-            }
-            Err(error) => return Err(error),
-        };
+        let outcome = self.receive.receive(self.socket.as_fd(), ring.free_slots_mut());
+        let filled = self.counters.looked(outcome)?;
+        if filled == 0 {
+            return Ok(0);
+        }
         let now = Instant::now();
         let packets = (0..filled).map(|at| self.take(now, at, ring)).sum();
-        self.counters.rx_messages += filled as u64;
         self.counters.rx_packets += packets as u64;
         Ok(packets)
     }
@@ -219,10 +215,9 @@ impl Link for RawLink {
         }
         let resolving = self.send_unknown(batch, memory)?;
         let mut assembly = Assembly {
-            local: self.caps.local,
+            caps: self.caps,
             framing: Framed {
                 device: self.device,
-                local: self.caps.local,
                 class: self.class,
                 neighbours: &self.neighbours,
             },
@@ -232,7 +227,7 @@ impl Link for RawLink {
             header_at: 0,
         };
         assembly.gather(batch.packets(), memory, self.segments_max);
-        let outcome = assembly.hand_over(self.socket.as_fd());
+        let outcome = assembly.hand_over(|_| self.socket.as_fd());
         batch.clear();
         if let Err(error) = &outcome
             && error.raw_os_error() == Some(libc::EINVAL)

@@ -1,9 +1,10 @@
 use super::super::conformance::{
-    Host, conforms, native_packet, packet, receive, receive_ecn, tag_of,
+    Host, conforms, native_packet, packet, receive, receive_ecn, receive_sources, tag_of,
 };
 use super::super::{Trailer, UdpLink};
 use super::hosts::TwoHosts;
 use super::*;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Two links on the loopback device. `None`: the kernel does not let this test have raw sockets.
@@ -84,22 +85,64 @@ fn raw_and_udp_understand_each_other() {
         let host = Host::new();
         let run = |to| {
             let sge = |at: u8| [host.sge(u64::from(at) * 4096, 4096)];
-            (0..15).map(|at| packet(to, at, &sge(at), Trailer::Icrc)).collect::<Vec<_>>()
+            // One queue pair: others would leave from other ports.
+            (0..15).map(|at| packet(to, 77, &sge(at), Trailer::Icrc)).collect::<Vec<_>>()
         };
         send(&mut raw, &run(to_udp)[..1], &host);
         assert_eq!(receive(&mut udp, &mut RxRing::new(4, 1 << 16), 1).len(), 1);
         send(&mut udp, &run(to_raw), &host);
         let got = receive(&mut raw, &mut RxRing::new(4, 1 << 16), 15);
-        let tags: Vec<u8> = got.iter().map(|octets| tag_of(octets)).collect();
-        assert_eq!(tags, (0..15).collect::<Vec<u8>>());
+        assert_eq!(got.len(), 15);
         assert_eq!(counter(&raw, "link.rx_bad_icrc_packets"), 0);
         send(&mut raw, &run(to_udp), &host);
         let back = receive(&mut udp, &mut RxRing::new(4, 1 << 16), 15);
         assert_eq!(back.len(), 15);
-        assert!(back == resealed(&got, &run(to_udp), to_raw), "payload or ICRC");
+        let from = raw.caps().source(&run(to_udp)[0]);
+        assert_eq!(
+            [from, udp.caps().source(&run(to_raw)[0])].map(|at| at.port() >= 0xc000),
+            [true; 2]
+        );
+        assert!(back == resealed(&got, &run(to_udp), from), "payload or ICRC");
         let totals = raw.totals();
         assert_eq!((totals.tx_syscalls, totals.tx_gso_messages, totals.tx_packets), (1, 1, 15));
         assert_eq!(totals.tx_copied_bytes, 0);
+    }
+}
+
+/// Goal: packets of many queue pairs, each from a port of its own, over frames and over sockets: the link
+/// that verifies finds each ICRC right for the port that it came from, also of packets that
+/// the kernel's socket sends while the way to the peer is looked for.
+#[test]
+fn source_ports_are_what_the_icrc_covers() {
+    let Some(hosts) = TwoHosts::new() else { return };
+    for family in [0, 1] {
+        let mut raw = hosts.within(0, move |addrs| RawLink::bind(addrs[family])).unwrap();
+        let mut other = hosts.within(1, move |addrs| RawLink::bind(addrs[family])).unwrap();
+        let host = Host::new();
+        let many = |to| (2..130).map(move |tag| packet(to, tag, &[], Trailer::Icrc));
+        let to = other.caps().local;
+        let packets: Vec<Transmit> = many(to).collect();
+        let tags = |got: &[(u8, SocketAddr)]| got.iter().map(|(tag, _)| *tag).collect::<Vec<_>>();
+        send(&mut raw, &packets, &host);
+        let unresolved = receive_sources(&mut other, packets.len());
+        assert_eq!(tags(&unresolved), (2..130).collect::<Vec<_>>());
+        assert!(unresolved.iter().all(|(_, from)| *from == raw.caps().local));
+        acquaint(&mut raw, &mut other);
+        send(&mut raw, &packets, &host);
+        let sources: Vec<_> =
+            packets.iter().map(|p| (tag_of(p.header.as_slice()), raw.caps().source(p))).collect();
+        assert_eq!(receive_sources(&mut other, packets.len()), sources);
+        drop(other);
+        let mut udp = hosts.within(1, move |addrs| UdpLink::bind(addrs[family])).unwrap();
+        let to = raw.caps().local;
+        let packets: Vec<Transmit> = many(to).collect();
+        send(&mut udp, &packets, &host);
+        let got = receive_sources(&mut raw, packets.len());
+        let sources: Vec<_> =
+            packets.iter().map(|p| (tag_of(p.header.as_slice()), udp.caps().source(p))).collect();
+        assert_eq!(got, sources);
+        let ports: HashSet<u16> = got.iter().map(|(_, from)| from.port()).collect();
+        assert_eq!((ports.len(), counter(&raw, "link.rx_bad_icrc_packets")), (8, 0));
     }
 }
 

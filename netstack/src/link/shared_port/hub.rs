@@ -1,9 +1,9 @@
 //! The threads on a port, what belongs to whom, and how packets come to them.
 
-use super::super::{LinkCaps, RxRing, UdpLink};
+use super::super::udp::Port;
+use super::super::{RxRing, UdpLink};
 use super::names::{Name, named};
 use rustix::event::{EventfdFlags, eventfd};
-use socket2::Socket;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ static HUBS: Mutex<Vec<(SocketAddr, Weak<Hub>)>> = Mutex::new(Vec::new());
 
 /// One port.
 pub(super) struct Hub {
-    socket: (Socket, LinkCaps),
+    port: Port,
     /// Held by who receives, until what is others' is in their inboxes: packets of one connection stay
     /// in order.
     receiving: Mutex<()>,
@@ -71,12 +71,12 @@ impl Hub {
         hubs.retain(|(_, hub)| hub.strong_count() > 0);
         let found = hubs.iter().find(|(at, _)| *at == addr).and_then(|(_, hub)| hub.upgrade());
         if let Some(hub) = found {
-            let link = UdpLink::of(&hub.socket)?;
+            let link = UdpLink::of(&hub.port)?;
             return Ok((hub, link));
         }
         let link = UdpLink::bind(addr)?;
         let hub = Arc::new(Hub {
-            socket: link.share()?,
+            port: link.share()?,
             receiving: Mutex::new(()),
             members: AtomicUsize::new(0),
             giving_way: Mutex::new(0),

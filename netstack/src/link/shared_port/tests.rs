@@ -1,9 +1,10 @@
-use super::super::conformance::{Host, conforms, packet, receive, tag_of};
+use super::super::conformance::{Host, conforms, packet, receive, receive_ecn, tag_of};
 use super::super::{ROCE_PORT, Trailer};
 use super::*;
 use memory::{Access, Region, Sge};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
 use wire::cm::{CmBody, CmMessage, MAD_LEN, Rep, Req};
 use wire::roce::{Deth, Header, Opcode, Psn, QKey, QpNum};
 
@@ -149,7 +150,13 @@ fn names_are_nobodys_when_their_owner_leaves() {
     send(&mut far, &host, at, [20, 10]);
     assert_eq!(tags(&mut one, 2), [20, 10], "nobody's: told to who looks, and refused there");
     drop(one);
-    UdpLink::bind(at).unwrap();
+    // At once, but for a moment in which another test starts a program: its process has a copy of all
+    // sockets until that runs.
+    let until = Instant::now() + Duration::from_secs(5);
+    while let Err(error) = UdpLink::bind(at) {
+        assert!(error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until, "{error}");
+        std::thread::yield_now();
+    }
 }
 
 /// Goal: a full inbox drops and counts; it does not grow.
@@ -167,6 +174,27 @@ fn an_inbox_is_bounded() {
         }
     }
     assert!(other.inbox.dropped() > 1000, "{}", other.inbox.dropped());
+}
+
+/// Goal: packets may be marked while all threads on the port give way to marks, and only then.
+#[test]
+fn marks_are_asked_for_by_all() {
+    let (mut one, mut other, mut far) = trio(9);
+    let (host, to) = (Host::new(), far.caps().local);
+    for (first, second, ecn) in
+        [(true, false, 0), (true, true, 2), (false, true, 0), (false, false, 0), (true, true, 2)]
+    {
+        one.set_ecn_capable(first);
+        other.set_ecn_capable(second);
+        send(&mut one, &host, to, [7]);
+        assert_eq!(receive_ecn(&mut far), ecn, "{first} {second}");
+    }
+    // Who leaves has no say any more.
+    one.set_ecn_capable(true);
+    other.set_ecn_capable(false);
+    drop(other);
+    send(&mut one, &host, to, [7]);
+    assert_eq!(receive_ecn(&mut far), 2);
 }
 
 /// Goal: another process's port is told as before.

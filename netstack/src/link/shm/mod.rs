@@ -10,7 +10,7 @@ mod peer;
 mod ring;
 
 use super::sys::Shared;
-use super::{Link, LinkCaps, Looks, ROCE_PORT, RxRing, TxBatch};
+use super::{Flows, Link, LinkCaps, Looks, ROCE_PORT, RxRing, TxBatch};
 use memory::Registry;
 use peer::{Peer, Sent};
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -105,6 +105,7 @@ impl ShmLink {
             burst_max: BURST_MAX,
             same_host: true,
             verifies_icrc: false,
+            flows: Flows::NONE,
         };
         let (listener, armed, totals) = (None, Cell::new(false), Totals::default());
         let peers = Vec::with_capacity(PEERS_MAX);

@@ -4,6 +4,7 @@ use super::name::Name;
 use memory::{Registry, Span};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use wire::roce::HeaderBuf;
 
@@ -185,10 +186,12 @@ impl<'a> SendBatch<'a> {
         self.gathered_bytes
     }
 
-    /// Hands the messages from `skip` on to the kernel, in order; returns how many it took (at
-    /// least one). Errors: the kernel's for the first of them, of which nothing was sent.
-    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, skip: usize) -> io::Result<usize> {
-        let messages = &mut self.arrays.messages[skip..self.messages];
+    /// Hands those messages to the kernel, in order; returns how many it took (at least one).
+    ///
+    /// Errors: the kernel's for the first of them, of which nothing was sent. Panics on messages that
+    /// were not ended.
+    pub(crate) fn send(&mut self, fd: BorrowedFd<'_>, which: Range<usize>) -> io::Result<usize> {
+        let messages = &mut self.arrays.messages[..self.messages][which];
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         // SAFETY: each header points into the arrays, which stay in place while `self` borrows
         // them, and to payload spans whose registry is borrowed for 'a. The kernel only reads.

@@ -2,7 +2,7 @@
 
 use super::super::super::{ConnEvent, Endpoint, EndpointConfig};
 use super::REGION;
-use crate::link::LinkCaps;
+use crate::link::{Flows, LinkCaps};
 use crate::table::Random;
 use memory::{Access, Mr, Region, Sge};
 use std::net::SocketAddr;
@@ -38,6 +38,7 @@ impl Host {
             burst_max: 64,
             same_host: false,
             verifies_icrc: true,
+            flows: Flows::NONE,
         };
         let mut endpoint = Endpoint::new(config, &caps);
         let region = Region::allocate(REGION).unwrap();
