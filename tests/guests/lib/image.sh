@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
-# image.sh FOLDER: makes FOLDER/vmlinuz and FOLDER/initramfs.gz, a Debian 6.12 guest with the NVMe-oF hosts and targets of
-# its kernel, nvme-cli, fio, rping, perftest and tools for file systems, and FOLDER/state, such a guest that waits for a
-# test. What is there already stays. The kernel comes from Debian's packages; it is unpacked, not installed.
+# image.sh FOLDER: makes of FOLDER/kernel (kernel.sh) FOLDER/vmlinuz and FOLDER/initramfs.gz, a Debian 6.12 guest with the NVMe-oF
+# hosts and targets of its kernel, nvme-cli, fio, rping, perftest and tools for file systems, and FOLDER/state, such a guest
+# that waits for a test. What is there already stays.
 set -euo pipefail
 export LC_ALL=C
 
 folder=$1
 lib=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$lib/machine.bash"
-# Not the cloud flavour: it has no rdma_rxe. Linux 6.1 has no NVMe authentication.
-kernels='^linux-image-6\.12\.[^-]*-amd64$'
 modules=(virtio_pci virtio_net virtio_blk nvme-tcp nvme-rdma rdma_rxe rdma_ucm nvmet nvmet-tcp nvmet-rdma brd null_blk
     ext4 xfs crc32_generic crc32c_generic dm-mod sch_netem tls gcm ccm ctr ghash-generic aesni-intel)
 programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blockdev rdma ip tc
@@ -18,23 +16,6 @@ programs=(nvme fio mkfs.ext4 mkfs.xfs fsck.ext4 xfs_repair fstrim blkdiscard blo
 fail() {
     echo "image.sh: $*" >&2
     exit 1
-}
-
-# Writes the kernel and its modules to $folder/kernel.
-fetch_kernel() {
-    local name
-    name=$(apt-cache search --names-only "$kernels" | awk '{ print $1 }' | sort -V | tail -1)
-    if [ -z "$name" ]; then
-        apt-get --quiet update
-        name=$(apt-cache search --names-only "$kernels" | awk '{ print $1 }' | sort -V | tail -1)
-    fi
-    [ -n "$name" ] || fail "no package named $kernels"
-    rm -rf "$folder/package" && mkdir -p "$folder/package"
-    # The downloads of apt-get may not be readable by its own user there: a remark, no failure.
-    (cd "$folder/package" && apt-get --quiet download "$name")
-    dpkg -x "$folder/package/$name"_*.deb "$folder/package/tree"
-    echo "${name#linux-image-}" > "$folder/package/version"
-    mv "$folder/package" "$folder/kernel"
 }
 
 # copy_program NAME|PATH ROOT: with the libraries that it loads.
@@ -75,8 +56,6 @@ copy_modules() {
     done < "$folder/kernel/order"
 }
 
-mkdir -p "$folder"
-[ -s "$folder/kernel/version" ] || { rm -rf "$folder/kernel"; fetch_kernel; }
 is_stale() {
     [ -s "$folder/initramfs.gz" ] || return 0
     for part in image.sh init tlshd.c; do [ ! "$lib/$part" -nt "$folder/initramfs.gz" ] || return 0; done
