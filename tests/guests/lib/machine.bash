@@ -27,8 +27,8 @@ save_state() {
     exec 9> "$dir/monitor"
     until grep -q GUEST-READY "$dir/console" 2> /dev/null; do
         kill -0 $qemu 2> /dev/null && [ $tries -lt 1200 ] || {
-            kill -KILL $qemu 2> /dev/null
-            echo "the guest did not start: $(tail -20 "$dir/console" "$dir/said")" >&2
+            kill -KILL $qemu 2> /dev/null || true
+            echo "the guest did not start: $(cat "$dir/said" "$dir/console" 2> /dev/null | tail -20)" >&2
             rm -rf "$dir"
             return 1
         }
