@@ -15,6 +15,7 @@ pub mod link;
 pub mod nvme_tcp;
 mod place;
 pub mod qp;
+mod split_mix;
 pub mod stream;
 mod table;
 

@@ -4,6 +4,7 @@
 //! is told by [`FaultyLink::advance`].
 
 use super::{Link, LinkCaps, RxRing, TxBatch};
+use crate::split_mix;
 use memory::Registry;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -154,13 +155,9 @@ impl<L: Link> FaultyLink<L> {
         ppm > 0 && self.below(1_000_000) < u64::from(ppm)
     }
 
-    /// Below `bound` (0 for a bound of 0), by SplitMix64.
+    /// Below `bound` (0 for a bound of 0).
     fn below(&mut self, bound: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)).checked_rem(bound).unwrap_or(0)
+        split_mix::next(&mut self.random).checked_rem(bound).unwrap_or(0)
     }
 }
 

@@ -6,6 +6,7 @@
 //! `rdma_flow_label_to_udp_sport`. See docs/decisions/0020-source-ports.md.
 
 use super::{LinkCaps, ROCE_PORT, Trailer, Transmit};
+use crate::split_mix;
 use std::net::{IpAddr, SocketAddr};
 use wire::roce::{Opcode, QpNum};
 
@@ -101,7 +102,7 @@ fn dest_qp(header: &[u8]) -> Option<u32> {
     (!opcode.is_native()).then(|| u32::from_be_bytes([0, a, b, c]))
 }
 
-/// Group and address, mixed: each bit of either moves each bit of it (SplitMix64's last step).
+/// Group and address, mixed: each bit of either moves each bit of it.
 #[inline]
 fn hash(group: u32, to: IpAddr) -> u32 {
     let address = match to {
@@ -115,11 +116,9 @@ fn hash(group: u32, to: IpAddr) -> u32 {
     u32::try_from(mix(mix(address).wrapping_add(u64::from(group))) >> 32).unwrap_or(0)
 }
 
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+#[inline]
+fn mix(mut value: u64) -> u64 {
+    split_mix::next(&mut value)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which packet is hit: pure, a function of the rules, the seed and the order of packets.
 
 use super::rule::{Fault, Rule, Way};
+use crate::split_mix;
 use wire::roce::PacketKind;
 
 /// Rules, and what each has seen.
@@ -76,13 +77,9 @@ impl Hits {
     }
 }
 
-/// Below a million, by SplitMix64.
+/// Below a million.
 fn roll(state: &mut u64) -> u32 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    u32::try_from((z ^ (z >> 31)) % 1_000_000).unwrap_or(0)
+    u32::try_from(split_mix::next(state) % 1_000_000).unwrap_or(0)
 }
 
 #[cfg(test)]
