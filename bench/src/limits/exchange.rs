@@ -19,7 +19,7 @@ use wire::roce::native::{NATIVE_HEADER_LEN, NativeHeader, NativePacket};
 use wire::roce::{Msn, Opcode, Psn, QpNum};
 
 /// Octets that blocks are read from: far more than any cache.
-const REGION_BYTES: usize = 512 << 20;
+pub(super) const REGION_BYTES: usize = 512 << 20;
 /// Octets of a request on the wire.
 const REQUEST_BYTES: u32 = 128;
 /// Payload octets of one packet of a block.
