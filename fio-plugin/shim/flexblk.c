@@ -20,7 +20,8 @@
 struct flexblk_eo {
 	void *pad;
 	char *trtype, *adrfam, *traddr, *trsvcid, *subnqn;
-	char *hostaddr, *hostnqn, *mode, *link, *cc, *hdgst, *ddgst, *tls_key, *poll;
+	char *hostaddr, *hostnqn, *mode, *link, *cc, *hdgst, *ddgst, *tls_key;
+	char *dhchap_secret, *dhchap_ctrl_secret, *concat, *poll;
 	unsigned int nsid, nr_io_queues;
 };
 
@@ -56,6 +57,9 @@ static struct fio_option options[] = {
 	TEXT(hdgst, NULL, "Header digests over TCP: on or off (default: off)"),
 	TEXT(ddgst, NULL, "Data digests over TCP: on or off (default: off)"),
 	TEXT(tls_key, NULL, "Speak TLS over TCP with this key, NVMeTLSkey-1:... (default: no TLS)"),
+	TEXT(dhchap_secret, NULL, "Prove this host with this secret, DHHC-1:... (default: nothing is proved)"),
+	TEXT(dhchap_ctrl_secret, NULL, "Have the controller prove itself, too, with this secret (default: it need not)"),
+	TEXT(concat, NULL, "Speak TLS over TCP with a key made from dhchap_secret: on or off (default: off)"),
 	TEXT(poll, NULL, "How to wait: busy or adaptive (default: adaptive)"),
 	COUNT(nr_io_queues, "1", 128, "I/O queues of each job"),
 	{ .name = NULL },
@@ -79,7 +83,9 @@ static int flexblk_connect(struct thread_data *td, unsigned int depth,
 		.trtype = eo->trtype, .adrfam = eo->adrfam, .traddr = eo->traddr,
 		.trsvcid = eo->trsvcid, .subnqn = eo->subnqn, .hostaddr = eo->hostaddr,
 		.hostnqn = eo->hostnqn, .mode = eo->mode, .link = eo->link, .cc = eo->cc,
-		.hdgst = eo->hdgst, .ddgst = eo->ddgst, .tls_key = eo->tls_key, .poll = eo->poll,
+		.hdgst = eo->hdgst, .ddgst = eo->ddgst, .tls_key = eo->tls_key,
+		.dhchap_secret = eo->dhchap_secret, .dhchap_ctrl_secret = eo->dhchap_ctrl_secret,
+		.concat = eo->concat, .poll = eo->poll,
 		.nsid = eo->nsid, .nr_io_queues = eo->nr_io_queues, .queue_depth = depth,
 	};
 	char why[512] = "";

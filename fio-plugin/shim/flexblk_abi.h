@@ -38,6 +38,9 @@ struct flexblk_opts {
 	const char *hdgst;	/* "on" or "off", over TCP; NULL: off */
 	const char *ddgst;	/* likewise */
 	const char *tls_key;	/* "NVMeTLSkey-1:...", over TCP; NULL: no TLS */
+	const char *dhchap_secret;	/* "DHHC-1:..."; NULL: this host proves nothing */
+	const char *dhchap_ctrl_secret;	/* likewise; NULL: the controller need not */
+	const char *concat;	/* "on" or "off", over TCP; NULL: off */
 	const char *poll;	/* "busy" or "adaptive"; NULL: adaptive */
 	uint32_t nsid;
 	uint32_t nr_io_queues;	/* of this connection, at least 1 */
@@ -65,7 +68,7 @@ struct flexblk_done {
 };
 
 /* The Rust side states the same sizes. */
-_Static_assert(sizeof(struct flexblk_opts) == 136, "layout of struct flexblk_opts");
+_Static_assert(sizeof(struct flexblk_opts) == 160, "layout of struct flexblk_opts");
 _Static_assert(sizeof(struct flexblk_info) == 16, "layout of struct flexblk_info");
 _Static_assert(sizeof(struct flexblk_done) == 16, "layout of struct flexblk_done");
 

@@ -33,6 +33,9 @@ pub struct Opts {
     hdgst: *const c_char,
     ddgst: *const c_char,
     tls_key: *const c_char,
+    dhchap_secret: *const c_char,
+    dhchap_ctrl_secret: *const c_char,
+    concat: *const c_char,
     poll: *const c_char,
     nsid: u32,
     nr_io_queues: u32,
@@ -58,7 +61,7 @@ pub struct Done {
 }
 
 // The header states the same sizes.
-const _: () = assert!(size_of::<Opts>() == 136);
+const _: () = assert!(size_of::<Opts>() == 160);
 const _: () = assert!(size_of::<Info>() == 16 && size_of::<Done>() == 16);
 
 unsafe extern "C" {

@@ -34,6 +34,9 @@ pub(crate) unsafe fn read(opts: &Opts) -> Result<Options, (i32, String)> {
         ("hdgst", opts.hdgst),
         ("ddgst", opts.ddgst),
         ("tls_key", opts.tls_key),
+        ("dhchap_secret", opts.dhchap_secret),
+        ("dhchap_ctrl_secret", opts.dhchap_ctrl_secret),
+        ("concat", opts.concat),
     ] {
         // SAFETY: as above.
         if let Some(value) = unsafe { text(value) }.map_err(invalid)? {

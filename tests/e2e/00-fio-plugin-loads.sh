@@ -8,7 +8,8 @@ nm -D --defined-only "$FLEXBLK_FIO" | grep -q ' T get_ioengine$' || fail "get_io
 readelf -d "$FLEXBLK_FIO" | grep -q NODELETE || fail "not linked with -z nodelete"
 
 help=$(fio --enghelp="$FLEXBLK_FIO")
-for option in trtype traddr trsvcid subnqn nsid hostaddr hostnqn mode link hdgst ddgst poll nr_io_queues; do
+for option in trtype traddr trsvcid subnqn nsid hostaddr hostnqn mode link cc hdgst ddgst tls_key dhchap_secret dhchap_ctrl_secret concat poll \
+    nr_io_queues; do
     grep -q "^$option" <<<"$help" || fail "option $option is unknown to fio: $help"
 done
 

@@ -50,6 +50,26 @@ grep -q 'trsvcid=4422: .*concatenation mismatch' "$SCRATCH/connected" || fail "c
 # Without it, the same host is served as before.
 timeout 20 "$FLEXBLK" read "$(spec 4420)" -S "$secret" --count 4096 > /dev/null || fail "a host that asks for no key"
 
+# fio does it, too, or proves itself only. What it refuses tells no secret.
+verified() { # ARGS…: a job that ends well
+    fio --name=verify --ioengine="external:$FLEXBLK_FIO" --thread=1 --trtype=tcp --traddr=$addr --subnqn=$nqn --hostnqn=$host --rw=randrw \
+        --bsrange=4k-256k --iodepth=16 --size=8m --verify=crc32c --verify_state_save=0 "$@" > "$SCRATCH/fio.log" 2>&1
+}
+unverified() { # WORDS ARGS…: one that is refused in these words
+    local words=$1
+    shift
+    ! verified "$@" || fail "fio is not refused: $*"
+    grep -q "$words" "$SCRATCH/fio.log" || fail "not '$words' but: $(cat "$SCRATCH/fio.log")"
+    ! grep -q "${secret:11:20}\|${wrong:11:20}" "$SCRATCH/fio.log" || fail "fio tells a secret"
+}
+if command -v fio > /dev/null && [ -f "$FLEXBLK_FIO" ]; then
+    verified --dhchap_secret="$secret" --dhchap_ctrl_secret="$ctrl" --concat=on || fail "fio: $(cat "$SCRATCH/fio.log")"
+    verified --trsvcid=4422 --dhchap_secret="$secret" || fail "fio without TLS: $(cat "$SCRATCH/fio.log")"
+    unverified 'concatenation mismatch' --trsvcid=4422 --dhchap_secret="$secret" --concat=on
+    unverified 'authentication failed' --dhchap_secret="$wrong"
+    unverified 'controller could not prove' --dhchap_secret="$secret" --dhchap_ctrl_secret="$wrong"
+fi
+
 # No secret, a wrong one, no TLS there, and what makes no sense: no connection, least of all in the clear.
 refused 'concatenation mismatch' "$(spec 4422) concat=on" -S "$secret"
 refused 'authentication failed' "$(spec 4420) concat=on" -S "$wrong"
