@@ -5,15 +5,17 @@
 //! rust-lang/rust#158206, made the release build's transport deaf to selective acknowledgements;
 //! every test passed, since tests ran in debug builds.)
 
-use crate::shell::{Outcome, cargo, read};
+use crate::shell::{Outcome, cargo, out, read};
+use crate::suite::{RELEASE, TESTS};
+use std::process::Command;
 
 /// Seeds that both builds run.
 const SEEDS: &str = "150";
 
 /// Runs both; the error names the first seed that differs.
 pub(crate) fn agree() -> Outcome {
-    let debug = hashes(&["run", "--quiet", "--locked", "-p", "flexblk-sim"])?;
-    let release = hashes(&["run", "--quiet", "--locked", "--release", "-p", "flexblk-sim"])?;
+    let debug = hashes(&[TESTS, &["--no-run"]].concat(), "debug")?;
+    let release = hashes(RELEASE, "release")?;
     if let Some((debug, release)) = first_difference(&debug, &release) {
         return Err(format!(
             "the debug and the release build of flexblk-sim differ: \"{debug}\" and \"{release}\"; \
@@ -23,10 +25,11 @@ pub(crate) fn agree() -> Outcome {
     Ok(())
 }
 
-/// What a build prints of each seed.
-fn hashes(build: &[&str]) -> Outcome<Vec<String>> {
-    let words = [build, &["--", "--seeds", SEEDS, "--hashes"]].concat();
-    let printed = read(&mut cargo(&words))?;
+/// What a build prints of each seed, made by cargo with these words if it is not there yet.
+fn hashes(build: &[&str], folder: &str) -> Outcome<Vec<String>> {
+    read(&mut cargo(build))?;
+    let program = out().join(folder).join("flexblk-sim");
+    let printed = read(Command::new(program).args(["--seeds", SEEDS, "--hashes"]))?;
     let lines = printed.lines().filter(|line| line.starts_with("seed ")).map(str::to_owned);
     Ok(lines.collect())
 }

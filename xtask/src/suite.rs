@@ -6,20 +6,24 @@ use crate::builds;
 use crate::e2e;
 use crate::shell::{Outcome, cargo, run, say};
 
+/// What builds the debug binaries, the simulator among them, and runs the tests.
+/// No rustdoc for each crate: comments hold no examples (tests/tests/hygiene.rs).
+pub(crate) const TESTS: &[&str] =
+    &["test", "--locked", "--workspace", "--lib", "--bins", "--tests"];
+/// What builds the release binaries. One command: packages built by themselves have other features,
+/// and are compiled again with all that they depend on.
+pub(crate) const RELEASE: &[&str] =
+    &["build", "--locked", "--release", "-p", "flexblk", "-p", "flexblk-fio", "-p", "flexblk-sim"];
 /// Name and cargo words of each step. A failed step does not hide what the next ones find.
 const STEPS: [(&str, &[&str]); 5] = [
     ("format", &["fmt", "--all", "--", "--check"]),
     ("lints", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    (
-        "unit, property, simulation and tree tests",
-        // No rustdoc for each crate: comments hold no examples (tests/tests/hygiene.rs).
-        &["test", "--locked", "--workspace", "--lib", "--bins", "--tests"],
-    ),
+    ("unit, property, simulation and tree tests", TESTS),
     (
         "unit tests of the transport as it is released",
         &["test", "--locked", "--release", "-p", "flexblk-netstack", "--lib"],
     ),
-    ("release build", &["build", "--locked", "--release", "-p", "flexblk", "-p", "flexblk-fio"]),
+    ("release build", RELEASE),
 ];
 
 /// Runs all of it; the error names the steps that failed.
