@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # `flexblk bench` over NVMe/TCP on our target beside fio's nbd engine on nbdkit's memory plug-in: alternated runs on one
 # machine over loopback, server on CPU 0, client on CPU 1, 512 MiB in RAM. Prints medians, spread and the ratio for each
-# workload, then what digests cost, and the bare exchange of blocks over TCP, this machine's limit for reads at depth 1
-# and of 128 KiB, measured in the same rounds. Both sides of ours spin and both of nbdkit's sleep, as users find them: the ratio is of two products,
-# not of two protocols. Our server is stopped while others run: it would spin on their processor.
+# workload, then what digests cost, and the bare exchange of blocks over TCP, measured in the same rounds: what reads at
+# depth 1 and of 128 KiB are to be compared with. Both sides of ours spin and both of nbdkit's sleep, as users find them:
+# the ratio is of two products, not of two protocols. Our server is stopped while others run: it would spin on their processor.
 # Usage: bench/scripts/tcp-vs-nbdkit.sh [ROUNDS] [SECONDS]
 set -eu
 cd "$(dirname "$0")/../.."

@@ -62,13 +62,11 @@ unverified() { # WORDS ARGS…: one that is refused in these words
     grep -q "$words" "$SCRATCH/fio.log" || fail "not '$words' but: $(cat "$SCRATCH/fio.log")"
     ! grep -q "${secret:11:20}\|${wrong:11:20}" "$SCRATCH/fio.log" || fail "fio tells a secret"
 }
-if command -v fio > /dev/null && [ -f "$FLEXBLK_FIO" ]; then
-    verified --dhchap_secret="$secret" --dhchap_ctrl_secret="$ctrl" --concat=on || fail "fio: $(cat "$SCRATCH/fio.log")"
-    verified --trsvcid=4422 --dhchap_secret="$secret" || fail "fio without TLS: $(cat "$SCRATCH/fio.log")"
-    unverified 'concatenation mismatch' --trsvcid=4422 --dhchap_secret="$secret" --concat=on
-    unverified 'authentication failed' --dhchap_secret="$wrong"
-    unverified 'controller could not prove' --dhchap_secret="$secret" --dhchap_ctrl_secret="$wrong"
-fi
+verified --dhchap_secret="$secret" --dhchap_ctrl_secret="$ctrl" --concat=on || fail "fio: $(cat "$SCRATCH/fio.log")"
+verified --trsvcid=4422 --dhchap_secret="$secret" || fail "fio without TLS: $(cat "$SCRATCH/fio.log")"
+unverified 'concatenation mismatch' --trsvcid=4422 --dhchap_secret="$secret" --concat=on
+unverified 'authentication failed' --dhchap_secret="$wrong"
+unverified 'controller could not prove' --dhchap_secret="$secret" --dhchap_ctrl_secret="$wrong"
 
 # No secret, a wrong one, no TLS there, and what makes no sense: no connection, least of all in the clear.
 refused 'concatenation mismatch' "$(spec 4422) concat=on" -S "$secret"

@@ -62,10 +62,8 @@ for depth in 1 32; do
     grep -q '"errors": 0' "$SCRATCH/bench.json" || fail "$(cat "$SCRATCH/bench.json")"
 done
 
-if command -v fio > /dev/null && [ -f "$FLEXBLK_FIO" ]; then
-    fio --name=verify --ioengine="external:$FLEXBLK_FIO" --thread=1 --trtype=tcp --traddr=$addr --subnqn=$nqn:b --hostnqn=$host --nsid=1 \
-        --tls_key="$long" --rw=randrw --bsrange=4k-256k --iodepth=16 --size=8m --verify=crc32c --verify_state_save=0 > "$SCRATCH/fio.log" 2>&1 || fail "fio: $(cat "$SCRATCH/fio.log")"
-fi
+fio --name=verify --ioengine="external:$FLEXBLK_FIO" --thread=1 --trtype=tcp --traddr=$addr --subnqn=$nqn:b --hostnqn=$host --nsid=1 \
+    --tls_key="$long" --rw=randrw --bsrange=4k-256k --iodepth=16 --size=8m --verify=crc32c --verify_state_save=0 > "$SCRATCH/fio.log" 2>&1 || fail "fio: $(cat "$SCRATCH/fio.log")"
 
 # Without TLS: served where it is not demanded, but not under the name of a host that has a key.
 timeout 20 "$FLEXBLK" read "$(spec 4421 a $other)" --count 4096 > /dev/null || fail "a plain host where TLS is merely offered"

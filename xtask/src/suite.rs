@@ -6,7 +6,7 @@ use crate::builds;
 use crate::e2e;
 use crate::shell::{Outcome, cargo, run, say};
 
-/// What builds the debug binaries, the simulator among them, and runs the tests.
+/// What builds the debug binaries that tests run, the simulator among them, and runs the tests.
 /// No rustdoc for each crate: comments hold no examples (tests/tests/hygiene.rs).
 pub(crate) const TESTS: &[&str] =
     &["test", "--locked", "--workspace", "--lib", "--bins", "--tests"];
@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[&str] =
 /// and are compiled again with all that they depend on.
 pub(crate) const RELEASE: &[&str] =
     &["build", "--locked", "--release", "-p", "flexblk", "-p", "flexblk-fio", "-p", "flexblk-sim"];
+
 /// Name and cargo words of each step. A failed step does not hide what the next ones find.
 const STEPS: [(&str, &[&str]); 5] = [
     ("format", &["fmt", "--all", "--", "--check"]),
