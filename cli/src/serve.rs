@@ -34,6 +34,10 @@ const SLEEP_MAX: Duration = Duration::from_millis(250);
 
 /// Hosts have this long to answer the goodbye.
 const FAREWELL: Duration = Duration::from_millis(200);
+/// And this long to close a connection that was ended in order.
+const PARTING: Duration = Duration::from_secs(2);
+/// Whether they have is looked at this often.
+const PARTING_LOOK: Duration = Duration::from_millis(10);
 
 /// Opens everything, tells what is exported, and serves.
 pub(crate) fn run(args: &Serve) -> Result<(), Failure> {
@@ -194,17 +198,22 @@ fn serve<F: Fabric>(
     Ok(())
 }
 
-/// Ends the connections, so that hosts learn of it now and not by a timeout.
+/// Ends the connections, so that hosts learn of it now and not by a timeout; and stays until they have
+/// closed theirs. A Linux host that writes to a connection that was reset gives SIGPIPE to the
+/// program whose I/O that is.
 fn say_goodbye<F: Fabric>(reactor: &mut Reactor<F>) -> Result<(), Failure> {
-    let until = Instant::now() + FAREWELL;
-    reactor.shut_down(Instant::now());
-    while reactor.connection_count() > 0 && Instant::now() < until {
-        let now = Instant::now();
+    let begun = Instant::now();
+    let mut now = begun;
+    reactor.shut_down(now);
+    while (reactor.connection_count() > 0 && now < begun + FAREWELL)
+        || (reactor.fabric().is_parting() && now < begun + PARTING)
+    {
         let turn = reactor.turn(now);
         if !turn.did_work {
-            let next = turn.next_timeout.map_or(until, |at| at.min(until));
-            reactor.wait(now, Some(next))?;
+            let next = now + PARTING_LOOK;
+            reactor.wait(now, Some(turn.next_timeout.map_or(next, |at| at.min(next))))?;
         }
+        now = Instant::now();
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # timeout: 400
 # File systems and verified loads of a stock Linux host over NVMe/TCP, with both digests and without.
-source "$FLEXBLK_ROOT/tests/guests/lib/guest.bash"
+#
+# Long packets: an emulated processor has much work with each.
+mtu=60000
+source "$FLEXBLK_ROOT/tests/guests/lib/bridge.bash"
 
-port=44230
 truncate -s 384M "$SCRATCH/image"
-serve -t tcp -a 127.0.0.1 -s $port -n $nqn "file:$SCRATCH/image" mem:64MiB
+serve -t tcp -a $host_addr -s $port -n $nqn "file:$SCRATCH/image" mem:64MiB
 
 guest filesystems 360 <<'EOF'
 for digests in '' '-g -G'; do

@@ -351,6 +351,11 @@ pub trait Fabric {
     fn may_sleep(&self) -> bool {
         !self.has_pending()
     }
+    /// Whether peers of ended connections are still given time to close them. Ended before that, the
+    /// process would reset those connections.
+    fn is_parting(&self) -> bool {
+        false
+    }
     /// Differs after a turn in which anything arrived or left, events or not.
     fn activity(&self) -> u64 {
         0

@@ -171,6 +171,9 @@ impl<F: Fabric> Fabric for Beside<F> {
         self.fabric.fd()?;
         self.either.as_ref().map(AsFd::as_fd)
     }
+    fn is_parting(&self) -> bool {
+        self.fabric.is_parting() || self.tcp.is_parting()
+    }
     fn has_pending(&self) -> bool {
         self.fabric.has_pending() || self.tcp.has_pending()
     }

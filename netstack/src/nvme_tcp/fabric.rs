@@ -366,6 +366,9 @@ impl Fabric for TcpFabric {
         self.must_look.set(true);
         !self.has_pending()
     }
+    fn is_parting(&self) -> bool {
+        !self.lingerers.is_empty()
+    }
     fn activity(&self) -> u64 {
         self.shared.counts.tx_bytes + self.shared.counts.rx_bytes
     }

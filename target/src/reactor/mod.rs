@@ -198,8 +198,8 @@ impl<F: Fabric> Reactor<F> {
     }
 
     /// Ends every connection, as before the program stops: hosts learn of it at once rather than by
-    /// a timeout. Those that connect again are refused. Turn until [`Self::connections`] is empty,
-    /// or patience ends.
+    /// a timeout. Those that connect again are refused. Turn until there are no connections and the
+    /// fabric is not [parting](Fabric::is_parting), or patience ends.
     pub fn shut_down(&mut self, now: Instant) {
         self.is_stopping = true;
         let queues: Vec<u32> = self.queues.iter().map(|(index, _)| index).collect();

@@ -10,10 +10,11 @@ host_addr=10.0.2.2
 port=
 # Ports of the guest that are reached on this machine: hostfwd=tcp:127.0.0.1:PORT-:PORT
 guest_forward=
-# How a guest is on the network: behind QEMU's own, or as lib/rdma.bash says.
+# How a guest is on the network: behind QEMU's own, or as lib/bridge.bash says.
 guest_nic=user
 guest_addr=10.0.2.15/24
 guest_mac=52:54:00:90:00:10
+guest_mtu=1500
 # A host NQN and the id that belongs to it.
 host_id=4a1c2f0e-5b7d-4c1e-9f00-6d5a3b2c1d0e
 host_nqn=nqn.2014-08.org.nvmexpress:uuid:$host_id
@@ -31,7 +32,7 @@ trap 'ends_with=$?; end_guests; set +e; (exit $ends_with); on_exit' EXIT
 # What both sides of a script may use; put in front of every guest's script.
 guest_prelude() {
     cat <<PRELUDE
-ip link set eth0 address $guest_mac
+ip link set eth0 address $guest_mac mtu $guest_mtu
 ip link set eth0 up
 ip addr add $guest_addr dev eth0
 nqn=$nqn

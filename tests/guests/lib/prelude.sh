@@ -101,6 +101,22 @@ overwritten() {
         --io_size="$2" --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal > /tmp/fio.log 2>&1 || fail "fio: $(cat /tmp/fio.log)"
 }
 
+# loaded DEVICE: overwritten in rounds until /tmp/enough is there.
+loaded() {
+    rm -f /tmp/enough
+    while [ ! -e /tmp/enough ]; do overwritten "$1" 24M; done
+}
+# enough PID: ends that load, which found everything as it wrote it.
+enough() {
+    touch /tmp/enough
+    wait "$1"
+}
+# back: what is asked for on the console, the end of the target, was noticed; and the next target is there.
+back() {
+    await 20 grep -q connecting /sys/class/nvme/nvme0/state
+    await 60 grep -q live /sys/class/nvme/nvme0/state
+}
+
 # discarded DEVICE: and then its first MiB reads as zeros.
 discarded() {
     blkdiscard "$1"

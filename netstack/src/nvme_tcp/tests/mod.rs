@@ -10,6 +10,8 @@
 mod hostile;
 #[cfg(test)]
 mod overdue;
+#[cfg(test)]
+mod parting;
 mod session;
 #[cfg(test)]
 mod sockets;
