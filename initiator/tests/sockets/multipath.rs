@@ -1,9 +1,7 @@
 //! A host with two paths to one subsystem over NVMe/TCP: which it takes, and what happens when one is
 //! not usable.
-#![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
-mod target_thread;
-
+use crate::target_thread::{Target, over_tcp};
 use flexblk_initiator::edge::{self, AnySession, Settings};
 use flexblk_initiator::{NamespaceInfo, TargetSpec, Timers};
 use netstack::nvme_tcp::TcpFabric;
@@ -14,7 +12,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use target::AnaState;
-use target_thread::{Target, over_tcp};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:paths";
 

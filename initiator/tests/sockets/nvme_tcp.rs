@@ -1,13 +1,10 @@
 //! A host and a target over NVMe/TCP, in two threads: data, digests, and a target that comes back.
-#![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
-mod target_thread;
-
+use crate::target_thread::{Target, over_tcp};
 use flexblk_initiator::{HostError, HostOptions, PollMode, Session, Timers, Waiter};
 use netstack::nvme_tcp::{TcpConfig, TcpFabric};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use target_thread::{Target, over_tcp};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:tcp";
 const PORT: u16 = 4420;

@@ -31,7 +31,6 @@ impl<F: Fabric + 'static> Target<F> {
     }
 
     /// What `job` makes of the target between two of its turns.
-    #[allow(dead_code, reason = "most tests only need it to be there")]
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Reactor<F>) -> T + Send + 'static,
@@ -82,7 +81,6 @@ pub(crate) fn exporting<F: Fabric>(
 }
 
 /// The same over NVMe/TCP, at all of `ports`, which count from 1.
-#[allow(dead_code, reason = "one test has other fabrics")]
 pub(crate) fn over_tcp(ports: &[SocketAddr], nqn: &str, disk: &str) -> Reactor<TcpFabric> {
     let fabric = TcpFabric::new(TcpConfig::controller(ports[0].ip())).unwrap();
     let mut reactor = exporting(fabric, None, nqn, disk);
@@ -93,7 +91,6 @@ pub(crate) fn over_tcp(ports: &[SocketAddr], nqn: &str, disk: &str) -> Reactor<T
 }
 
 /// A port of NVMe/TCP.
-#[allow(dead_code, reason = "one test has other fabrics")]
 pub(crate) fn tcp_port(id: u16, address: SocketAddr) -> Port {
     Port { id, transport: TransportKind::Tcp, address }
 }

@@ -1,9 +1,7 @@
 //! A host that proves itself and goes on with TLS, with a key that both sides made (secure channel
 //! concatenation), over real sockets: the target in a thread of its own.
-#![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
-mod target_thread;
-
+use crate::target_thread::{Target, over_tcp, tcp_port};
 use auth::{Credentials, DhGroup, HashId, HostKeys, Secret};
 use flexblk_initiator::{HostOptions, PollMode, Session, SessionError, Timers, Waiter};
 use netstack::fabric::{Fabric, Security};
@@ -13,7 +11,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use target::Counters;
-use target_thread::{Target, over_tcp, tcp_port};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:channel";
 const HOST: &str = "nqn.2026-11.io.flexblk:channel-host";

@@ -1,8 +1,6 @@
 //! One namespace, three ways to it at once: RoCEv2, the native mode and NVMe/TCP.
-#![allow(clippy::unwrap_used, reason = "a test may fail by unwrapping, helpers included")]
 
-mod target_thread;
-
+use crate::target_thread::{Target, exporting};
 use dpa::nic::Nic;
 use flexblk_initiator::TargetSpec;
 use flexblk_initiator::edge::{self, AnySession, Settings};
@@ -13,7 +11,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 use target::{Port, Reactor, TransportKind};
-use target_thread::{Target, exporting};
 
 const NQN: &str = "nqn.2026-11.io.flexblk:shared";
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 80, 1));
