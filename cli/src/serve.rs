@@ -34,7 +34,7 @@ const SLEEP_MAX: Duration = Duration::from_millis(250);
 
 /// Hosts have this long to answer the goodbye.
 const FAREWELL: Duration = Duration::from_millis(200);
-/// And this long to close a connection that was ended in order.
+/// And this long to close a connection that was ended in order, those included that come meanwhile.
 const PARTING: Duration = Duration::from_secs(2);
 /// Whether they have is looked at this often.
 const PARTING_LOOK: Duration = Duration::from_millis(10);

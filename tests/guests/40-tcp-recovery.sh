@@ -8,18 +8,11 @@ mtu=60000
 source "$FLEXBLK_ROOT/tests/guests/lib/bridge.bash"
 
 truncate -s 64M "$SCRATCH/image"
-how=(-t tcp -a $host_addr -s $port -n $nqn "file:$SCRATCH/image")
-# successor PID SIGNAL: ends a target when the guest says on its console that it is time, and is the next one.
-successor() {
-    until grep -q "^END-$2" "$SCRATCH/recovery.log" 2> /dev/null; do sleep 0.2; done
-    kill "-$2" "$1"
-    sleep 3
-    exec "$FLEXBLK" serve "${how[@]}" >> "$SCRATCH/serve.log" 2>&1
-}
-serve "${how[@]}"
-successor "$server_pid" TERM &
+args=(-t tcp -a $host_addr -s $port -n $nqn "file:$SCRATCH/image")
+serve "${args[@]}"
+successor recovery "$server_pid" TERM "${args[@]}" &
 helper_pids+=($!)
-successor $! KILL &
+successor recovery $! KILL "${args[@]}" &
 helper_pids+=($!)
 
 guest recovery 240 <<'EOF'

@@ -5,15 +5,10 @@
 source "$FLEXBLK_ROOT/tests/guests/lib/rdma.bash"
 
 truncate -s 64M "$SCRATCH/image"
-serve -t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image"
-# The guest says on its console when it wants the target killed.
-(
-    until grep -q '^KILL-TARGET' "$SCRATCH/recovery.log" 2> /dev/null; do sleep 0.2; done
-    kill -KILL "$server_pid"
-    sleep 2
-    exec "$FLEXBLK" serve -t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image" >> "$SCRATCH/serve.log" 2>&1
-) &
-helper_pids=($!)
+args=(-t rdma -a $host_addr -s $port -n $nqn "file:$SCRATCH/image")
+serve "${args[@]}"
+successor recovery "$server_pid" KILL "${args[@]}" &
+helper_pids+=($!)
 
 guest recovery 360 <<'EOF'
 rdma_up
@@ -38,7 +33,7 @@ enough $!
 step "the target is killed under load"
 loaded $device &
 sleep 1
-echo KILL-TARGET
+echo END-KILL
 back
 enough $!
 dmesg | grep -i 'nvme' | tail -20

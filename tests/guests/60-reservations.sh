@@ -8,15 +8,8 @@ port=44260
 truncate -s 16M "$SCRATCH/image"
 args=(-t tcp -a 127.0.0.1 -s $port -n $nqn --state "$SCRATCH/state" --control "$SCRATCH/control" "file:$SCRATCH/image")
 serve "${args[@]}"
-# The guest says on its console when it wants the target killed.
-(
-    until grep -q '^KILL-TARGET' "$SCRATCH/reservations.log" 2> /dev/null; do sleep 0.2; done
-    kill -KILL "$server_pid"
-    # Its control socket is free once it is gone.
-    while [ -e "/proc/$server_pid/exe" ]; do sleep 0.1; done
-    exec "$FLEXBLK" serve "${args[@]}" >> "$SCRATCH/serve.log" 2>&1
-) &
-helper_pids=($!)
+successor reservations "$server_pid" KILL "${args[@]}" &
+helper_pids+=($!)
 
 guest reservations 120 <<'EOF'
 connect tcp -i 1 --reconnect-delay=1
@@ -28,9 +21,8 @@ nvme resv-acquire $ns --crkey=0xa1 --racqa=0 --rtype=1
 nvme resv-report $ns -e -d 256 | tee /tmp/before
 grep -q 'rtype *: *1' /tmp/before || fail "not acquired"
 grep -q 'rkey *: *\(0x\)*a1' /tmp/before || fail "not registered"
-echo KILL-TARGET
-await 20 sh -c '[ "$(cat /sys/class/nvme/nvme0/state)" != live ]'
-await 30 sh -c '[ "$(cat /sys/class/nvme/nvme0/state)" = live ]'
+echo END-KILL
+back
 step "after the restart"
 nvme resv-report $ns -e -d 256 | tee /tmp/after
 grep -v '^ *\(gen\|cntlid\)' /tmp/before > /tmp/b

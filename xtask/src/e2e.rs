@@ -19,9 +19,6 @@ const TIMEOUT_S_DEFAULT: u32 = 120;
 pub(crate) const AT_ONCE: usize = 2;
 /// Lines of a failed script's log that are shown.
 const LOG_LINES_SHOWN: usize = 40;
-/// A guest whose log has this is given a second time. Seen once in hundreds of runs, with registers that
-/// no kernel can have: nothing that we send makes an emulated processor do so twice.
-const BROKEN: &str = "PANIC: double fault";
 
 /// How many scripts ended how.
 #[derive(Debug, Default)]
@@ -121,28 +118,13 @@ fn run_lanes(folder: &str, scripts: &[PathBuf], is_apart: bool, lanes: usize) ->
 fn run_told(folder: &str, script: &Path, is_apart: bool) -> Outcome<bool> {
     let name = script.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let begun = Instant::now();
-    let mut outcome = run_script(script, &name, is_apart)?;
-    if outcome.is_err() && has_broken(&name) {
-        say(&format!("{folder}: {name}: {BROKEN:?}: the guest itself broke; once more"));
-        outcome = run_script(script, &name, is_apart)?;
-    }
+    let outcome = run_script(script, &name, is_apart)?;
     let seconds = begun.elapsed().as_secs_f32();
     match &outcome {
         Ok(()) => say(&format!("{folder}: passed {name} ({seconds:.1} s)")),
         Err(reason) => say(&format!("{folder}: failed {name} ({seconds:.1} s): {reason}")),
     }
     Ok(outcome.is_ok())
-}
-
-/// Whether the emulated machine of a script that failed fell over.
-fn has_broken(name: &str) -> bool {
-    let log = fs::read(log_path(name)).unwrap_or_default();
-    String::from_utf8_lossy(&log).contains(BROKEN)
-}
-
-/// What a script says.
-fn log_path(name: &str) -> PathBuf {
-    out().join("e2e").join(format!("{name}.log"))
 }
 
 /// `program` in a network namespace of its own, which has nothing but its loopback.
@@ -169,7 +151,7 @@ fn run_script(script: &Path, name: &str, is_apart: bool) -> Outcome<Result<(), S
     let scratch = out().join("e2e").join(name.trim_end_matches(".sh"));
     let _stale = fs::remove_dir_all(&scratch);
     fs::create_dir_all(&scratch).map_err(at(&scratch))?;
-    let log_path = log_path(name);
+    let log_path = out().join("e2e").join(format!("{name}.log"));
     let log = File::create(&log_path).map_err(at(&log_path))?;
     let errors = log.try_clone().map_err(at(&log_path))?;
     let seconds = timeout_s(script)?;

@@ -13,11 +13,9 @@ fn start(local: IpAddr) -> Target<TcpFabric> {
     Target::start(move || over_tcp(&[SocketAddr::new(local, PORT)], NQN, "mem:16MiB"))
 }
 
-fn connect(to: IpAddr, header_digest: bool, data_digest: bool) -> Session<TcpFabric> {
-    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let config = TcpConfig { header_digest, data_digest, ..TcpConfig::host(any) };
-    let options = HostOptions {
-        target: SocketAddr::new(to, PORT),
+fn options(target: SocketAddr) -> HostOptions {
+    HostOptions {
+        target,
         subnqn: NQN.into(),
         hostnqn: "nqn.2026-11.io.flexblk:host".into(),
         hostid: [7; 16],
@@ -26,9 +24,15 @@ fn connect(to: IpAddr, header_digest: bool, data_digest: bool) -> Session<TcpFab
         io_queues: 1,
         queue_depth: 16,
         timers: Timers { reconnect_delay: Duration::from_millis(50), ..Timers::default() },
-    };
+    }
+}
+
+fn connect(to: IpAddr, header_digest: bool, data_digest: bool) -> Session<TcpFabric> {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let config = TcpConfig { header_digest, data_digest, ..TcpConfig::host(any) };
     let waiter = Waiter::new(PollMode::Adaptive);
-    Session::connect(TcpFabric::new(config).unwrap(), options, waiter).unwrap()
+    Session::connect(TcpFabric::new(config).unwrap(), options(SocketAddr::new(to, PORT)), waiter)
+        .unwrap()
 }
 
 fn pattern(seed: u8, bytes: usize) -> Vec<u8> {
@@ -82,18 +86,7 @@ fn hosts_survive_a_target_that_comes_back() {
 fn nobody_there_is_told() {
     let to = SocketAddr::from(([127, 0, 79, 3], PORT));
     let fabric = TcpFabric::new(TcpConfig::host(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).unwrap();
-    let options = HostOptions {
-        target: to,
-        subnqn: NQN.into(),
-        hostnqn: "nqn.2026-11.io.flexblk:host".into(),
-        hostid: [7; 16],
-        keys: None,
-        concatenate: false,
-        io_queues: 1,
-        queue_depth: 4,
-        timers: Timers::default(),
-    };
-    let refused = Session::connect(fabric, options, Waiter::new(PollMode::Adaptive)).err();
+    let refused = Session::connect(fabric, options(to), Waiter::new(PollMode::Adaptive)).err();
     let why = refused.expect("nothing listens").to_string();
     assert_eq!(why, HostError::NoListener(to).to_string());
 }

@@ -59,3 +59,15 @@ guest() {
     [ $status = 0 ] || fail "guest $name: not done within $seconds s or QEMU failed ($status): $(cat "$SCRATCH/$name.said") $(tail -30 "$log")"
     grep -q '^GUEST-END 0 ' "$log" || fail "guest $name: $(sed -n '/GUEST-BEGIN/,$p' "$log" | tail -60)"
 }
+
+# successor NAME PID SIGNAL ARGS…: ends a target when guest NAME says END-SIGNAL on its console; two seconds after it is gone, with
+# its sockets, is the next one, `flexblk serve ARGS…`. Run it in the background.
+successor() {
+    local name=$1 pid=$2 signal=$3
+    shift 3
+    until grep -q "^END-$signal" "$SCRATCH/$name.log" 2> /dev/null; do sleep 0.2; done
+    kill "-$signal" "$pid"
+    while [ -e "/proc/$pid/exe" ]; do sleep 0.1; done
+    sleep 2
+    exec "$FLEXBLK" serve "$@" >> "$SCRATCH/serve.log" 2>&1
+}

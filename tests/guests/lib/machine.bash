@@ -4,17 +4,15 @@
 # Octets of the disk that holds a guest's test: the saved guest knows its size.
 test_disk_bytes=65536
 
-# The processor is one of few features, and no flaw of one is worked around: guests are done in about 15 % less time than with
-# all that is emulated.
-processor='-cpu Westmere,+rdrand,+rdseed'
-
 # machine FOLDER DISK CONSOLE NETDEV MORE…: what is saved and what goes on must be the same devices; who is at the other end
-# of the network device (NETDEV, or none) may differ.
+# of the network device (NETDEV, or none) may differ. A processor of few features, whose flaws are not worked around, has less to
+# emulate.
 machine() {
     local folder=$1 disk=$2 console=$3 network=$4
     shift 4
-    qemu-system-x86_64 -accel tcg $processor -smp 1 -m 768 -nodefaults -display none -no-reboot \
-        -kernel "$folder/vmlinuz" -initrd "$folder/initramfs.gz" -append "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off" \
+    qemu-system-x86_64 -accel tcg -cpu Westmere,+rdrand,+rdseed -smp 1 -m 768 -nodefaults -display none -no-reboot \
+        -kernel "$folder/vmlinuz" -initrd "$folder/initramfs.gz" \
+        -append "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off" \
         -serial "file:$console" -device vmgenid,guid=auto -drive "file=$disk,format=raw,if=none,id=test" \
         -device virtio-blk-pci,drive=test,addr=4 ${network:+-netdev "$network,id=net"} \
         -device "virtio-net-pci,addr=5,mac=52:54:00:90:00:10${network:+,netdev=net}" "$@"

@@ -95,16 +95,15 @@ written_and_read() {
     cmp /tmp/pattern /tmp/back
 }
 
-# overwritten DEVICE OCTETS: so much written at random places of 32 MiB, then every block compared.
-overwritten() {
-    fio --name=o --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite --bsrange=4k-64k --iodepth=8 --size=32M \
-        --io_size="$2" --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal > /tmp/fio.log 2>&1 || fail "fio: $(cat /tmp/fio.log)"
-}
-
-# loaded DEVICE: overwritten in rounds until /tmp/enough is there.
+# loaded DEVICE: rounds of 24 MiB written at random places of 32 MiB, every block compared, until /tmp/enough is there. Each round has
+# its own data (randrepeat): what a lost write left of the round before would else pass.
 loaded() {
     rm -f /tmp/enough
-    while [ ! -e /tmp/enough ]; do overwritten "$1" 24M; done
+    while [ ! -e /tmp/enough ]; do
+        fio --name=o --filename="$1" --direct=1 --ioengine=libaio --rw=randwrite --bsrange=4k-64k --iodepth=8 --size=32M \
+            --io_size=24M --randrepeat=0 --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal > /tmp/fio.log 2>&1 ||
+            fail "fio: $(cat /tmp/fio.log)"
+    done
 }
 # enough PID: ends that load, which found everything as it wrote it.
 enough() {

@@ -100,6 +100,17 @@ pub(super) fn accept(target: &mut End, qp: QpHandle) {
     target.post(qp, 5, WorkOp::Recv, sge);
     target.fabric.accept(target.now, qp, params);
 }
+/// The host's admin queue is connected, and the target has accepted it. Returns its name at the target
+/// and at the host.
+pub(super) fn connected(target: &mut End, host: &mut End, to: SocketAddr) -> (QpHandle, QpHandle) {
+    let qp = dial(host, to, 0);
+    run(&mut [&mut *target, &mut *host], |ends| !ends[1].events.is_empty());
+    send_connect(host, qp, 0, 31);
+    run(&mut [&mut *target, &mut *host], |ends| !ends[0].requests().is_empty());
+    let at = target.requests()[0];
+    accept(target, at);
+    (at, qp)
+}
 
 /// Goal: listeners come and go at several addresses while connections are made; a connection knows
 /// the address that it came to, and outlives its listener.
@@ -193,12 +204,7 @@ fn in_capsule_data_is_copied_once() {
     let landing = Region::allocate(8192).unwrap();
     let mr = target.fabric.register(&landing, Access::LOCAL_WRITE).unwrap();
     target.fabric.hold_back(&mr);
-    let qp = dial(&mut host, to, 0);
-    run(&mut [&mut target, &mut host], |ends| !ends[1].events.is_empty());
-    send_connect(&mut host, qp, 0, 31);
-    run(&mut [&mut target, &mut host], |ends| !ends[0].requests().is_empty());
-    let at = target.requests()[0];
-    accept(&mut target, at);
+    let (at, qp) = connected(&mut target, &mut host, to);
     for (token, seed) in [(20_u64, 1_u8), (21, 2)] {
         let held = (token - 20) * 4096;
         let capsule = target.sge(512 + held / 64, 64);
