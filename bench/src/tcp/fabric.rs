@@ -44,6 +44,8 @@ pub struct TcpFabric {
     pub(super) hot: Vec<QpHandle>,
     pub(super) handshakes: Vec<QpHandle>,
     pub(super) over: Vec<QpHandle>,
+    /// Kept for its memory.
+    batch: Vec<QpHandle>,
     pub(super) turn: u64,
     /// The next turn looks at all.
     pub(super) must_look: Cell<bool>,
@@ -68,6 +70,7 @@ impl TcpFabric {
             listeners: Vec::new(),
             connections: Vec::new(),
             ready: Vec::new(),
+            batch: Vec::new(),
             dirty: Vec::new(),
             hot: Vec::new(),
             handshakes: Vec::new(),
@@ -148,15 +151,14 @@ impl Fabric for TcpFabric {
 
     fn poll(&mut self, now: Instant, out: &mut Vec<FabricEvent>) {
         self.choose(now);
-        let mut ready = std::mem::take(&mut self.ready);
+        // What is to be read again meanwhile comes in the next turn.
+        let mut ready = std::mem::replace(&mut self.ready, std::mem::take(&mut self.batch));
         let mut buffer = std::mem::take(&mut self.buffer);
         for qp in ready.drain(..) {
             self.read(qp, &mut buffer);
         }
         self.buffer = buffer;
-        // What was to be read again meanwhile comes in the next turn.
-        ready.append(&mut self.ready);
-        self.ready = ready;
+        self.batch = ready;
         if std::mem::take(&mut self.shared.counts.unsettled) {
             memory::settle();
         }
@@ -164,7 +166,7 @@ impl Fabric for TcpFabric {
         self.tell_ends(out);
     }
     fn flush(&mut self, _now: Instant) {
-        let mut dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::replace(&mut self.dirty, std::mem::take(&mut self.batch));
         for qp in dirty.drain(..) {
             let outcome = self.at(qp, |connection, shared| {
                 connection.is_dirty = false;
@@ -181,8 +183,7 @@ impl Fabric for TcpFabric {
                 self.make_ready(qp);
             }
         }
-        dirty.append(&mut self.dirty);
-        self.dirty = dirty;
+        self.batch = dirty;
     }
     fn poll_timeout(&self) -> Option<Instant> {
         let deadline = |qp: &QpHandle| self.connections.get(qp.0 as usize)?.as_ref()?.deadline;

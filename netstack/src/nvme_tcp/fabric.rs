@@ -63,8 +63,9 @@ pub struct TcpFabric {
     /// Sockets of connections that are over, until their peers have closed them too: closed earlier,
     /// with octets in it that nobody reads, a socket takes back what it sent last.
     pub(super) lingerers: Vec<(TcpStream, Instant)>,
-    /// Kept for its memory.
+    /// Kept for their memory.
     pub(super) told: Vec<Ready>,
+    batch: Vec<QpHandle>,
     pub(super) turn: u64,
     /// When to look whose PDUs are not whole yet; `None`: there is no connection.
     pub(super) next_patience: Option<Instant>,
@@ -99,6 +100,7 @@ impl TcpFabric {
             over: Vec::new(),
             lingerers: Vec::new(),
             told: Vec::new(),
+            batch: Vec::new(),
             turn: 0,
             next_patience: None,
             must_look: Cell::new(true),
@@ -323,13 +325,12 @@ impl Fabric for TcpFabric {
     fn poll(&mut self, now: Instant, out: &mut Vec<FabricEvent>) {
         self.settle_landed();
         self.choose(now);
-        let mut ready = std::mem::take(&mut self.ready);
+        // What is to be read again meanwhile comes in the next turn.
+        let mut ready = std::mem::replace(&mut self.ready, std::mem::take(&mut self.batch));
         for qp in ready.drain(..) {
             self.read(qp);
         }
-        // What was to be read again meanwhile comes in the next turn.
-        ready.append(&mut self.ready);
-        self.ready = ready;
+        self.batch = ready;
         // After what came was read: nobody is blamed for a pause of this side.
         if self.next_patience.is_none_or(|at| now >= at) {
             self.end_overdue(now);
@@ -341,12 +342,11 @@ impl Fabric for TcpFabric {
         self.tell_ends(now, out);
     }
     fn flush(&mut self, _now: Instant) {
-        let mut dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::replace(&mut self.dirty, std::mem::take(&mut self.batch));
         for qp in dirty.drain(..) {
             self.write(qp);
         }
-        dirty.append(&mut self.dirty);
-        self.dirty = dirty;
+        self.batch = dirty;
     }
     fn poll_timeout(&self) -> Option<Instant> {
         let deadline = |qp: &QpHandle| self.connections.get(&qp.0)?.deadline;
