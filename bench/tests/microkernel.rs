@@ -28,6 +28,10 @@ const NQN: &str = "nqn.2026-11.io.flexblk:micro";
 fn fabric(local: &str, staged_tx: bool) -> (PipeFabric, Engine) {
     let (near, far) = seqpacket();
     let engine = std::thread::spawn(move || engine::run(far));
+    (app::connect(near, None, &hello(local, staged_tx)).unwrap(), engine)
+}
+
+fn hello(local: &str, staged_tx: bool) -> engine::Hello {
     let nic = NicSpec {
         local: local.parse().unwrap(),
         rx_pool: Some(16),
@@ -43,7 +47,7 @@ fn fabric(local: &str, staged_tx: bool) -> (PipeFabric, Engine) {
         batch: 16,
         rings_always: false,
     };
-    (app::connect(near, None, &engine::Hello { nic, pipe, cpu: None }).unwrap(), engine)
+    engine::Hello { nic, pipe, cpu: None }
 }
 
 fn seqpacket() -> (OwnedFd, OwnedFd) {
@@ -141,31 +145,27 @@ fn blocks_survive_two_engines() {
 /// Goal: an engine that cannot have its address says so; a stranger that talks nonsense ends it.
 #[test]
 fn engines_that_cannot_run_say_why() {
-    let hello = |local: &str| engine::Hello {
-        nic: NicSpec {
-            local: local.parse().unwrap(),
-            rx_pool: None,
-            rx_burst: 1,
-            staged_tx: false,
-            shm: None,
-        },
-        pipe: PipeSpec {
-            depth: 64,
-            spin_us: Some(50),
-            yields: false,
-            hands_over: false,
-            batch: 16,
-            rings_always: false,
-        },
-        cpu: None,
-    };
     let (near, far) = seqpacket();
     let engine = std::thread::spawn(move || engine::run(far));
-    let error = app::connect(near, None, &hello("192.0.2.1:4791")).err().unwrap();
+    let error = app::connect(near, None, &hello("192.0.2.1:4791", false)).err().unwrap();
     assert!(error.to_string().contains("192.0.2.1"), "{error}");
     engine.join().unwrap().unwrap();
     let (near, far) = UnixStream::pair().unwrap();
     let engine = std::thread::spawn(move || engine::run(far.into()));
     std::io::Write::write_all(&mut &near, b"nonsense").unwrap();
     assert!(engine.join().unwrap().is_err());
+}
+
+/// Goal: an engine that dies before it answers is told, and not waited for, also while its command lives on.
+#[test]
+fn engines_that_die_early_are_told() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut program = std::process::Command::new("true");
+        tell.send(app::start(&mut program, &hello(HOST, false)).is_err()).unwrap();
+    });
+    assert!(
+        told.recv_timeout(PATIENCE).expect("it waits"),
+        "a dead engine was taken for one that runs"
+    );
 }

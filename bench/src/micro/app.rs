@@ -25,6 +25,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub fn start(program: &mut Command, hello: &Hello) -> io::Result<PipeFabric> {
     let (near, far) = Socket::pair()?;
     let engine = program.stdin(Stdio::from(far.into_fd())).spawn()?;
+    // The command holds the engine's end, too: while it does, this end hears of no death.
+    program.stdin(Stdio::null());
     connect(near.into_fd(), Some(engine), hello)
 }
 
@@ -60,11 +62,11 @@ struct SocketControl {
 }
 
 impl HostControl for SocketControl {
-    fn send(&mut self, call: Call) {
+    fn send(&mut self, call: Call) -> bool {
         let (call, region) = words::wire_call(call).expect("memory of `share_all`");
         let fd = region.as_ref().and_then(words::descriptor);
         let fds: Vec<_> = fd.into_iter().collect();
-        self.socket.send(&call, &fds).expect("the engine ended");
+        self.socket.send(&call, &fds).is_ok()
     }
     fn reply(&mut self) -> Reply {
         let (wire, _) = self.socket.receive::<WireReply>().expect("the engine ended");

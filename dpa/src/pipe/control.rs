@@ -46,8 +46,8 @@ pub enum Reply {
 /// The host's end of the side channel. Panics where it says so: a pipe whose other side is gone is
 /// of no use.
 pub trait HostControl: Send {
-    /// Sends a call. Panics when the NIC is gone.
-    fn send(&mut self, call: Call);
+    /// Sends a call. False: the NIC is gone.
+    fn send(&mut self, call: Call) -> bool;
     /// The next answer. Panics when the NIC is gone.
     fn reply(&mut self) -> Reply;
     /// The next event, which a descriptor announced. Panics when the NIC is gone.
@@ -84,8 +84,8 @@ pub(super) struct ThreadNic {
 }
 
 impl HostControl for ThreadHost {
-    fn send(&mut self, call: Call) {
-        self.calls.send(call).expect("the NIC thread ended");
+    fn send(&mut self, call: Call) -> bool {
+        self.calls.send(call).is_ok()
     }
     fn reply(&mut self) -> Reply {
         self.replies.recv().expect("the NIC thread ended")

@@ -133,15 +133,25 @@ impl Requests {
             if self.rings_always { self.nic.ring_anyway() } else { self.nic.ring() }
         }
     }
-    /// Sends a call in its place among the work.
-    fn call(&mut self, call: Call) {
-        self.control.send(call);
+    /// Sends a call in its place among the work. False: the NIC is gone.
+    fn try_call(&mut self, call: Call) -> bool {
+        if !self.control.send(call) {
+            return false;
+        }
         // A full ring empties as the NIC takes work; it cannot be waiting for us.
         while self.ring.push(Request::Control.encode()).is_err() {
             self.publish();
+            if !self.control.is_alive() {
+                return false;
+            }
             std::thread::yield_now();
         }
         self.publish();
+        true
+    }
+    /// The same. Panics when the NIC is gone.
+    fn call(&mut self, call: Call) {
+        assert!(self.try_call(call), "the NIC ended");
     }
     /// Sends a call and waits for its answer.
     fn ask(&mut self, call: Call) -> Reply {
@@ -244,9 +254,8 @@ impl Fabric for PipeFabric {
 impl Drop for PipeFabric {
     fn drop(&mut self) {
         let requests = self.requests.get_mut();
-        if requests.control.is_alive() {
-            requests.call(Call::Stop);
-        }
+        // If it is gone, there is nobody to stop.
+        let _ = requests.try_call(Call::Stop);
         requests.control.end();
     }
 }

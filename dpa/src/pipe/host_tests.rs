@@ -202,3 +202,38 @@ fn a_failed_start_is_told() {
     });
     assert_eq!(failed.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
 }
+
+/// A NIC that ended while calls were on their way to it.
+struct Ended;
+
+impl HostControl for Ended {
+    fn send(&mut self, _: Call) -> bool {
+        true
+    }
+    fn reply(&mut self) -> Reply {
+        panic!("the NIC ended");
+    }
+    fn note(&mut self) -> FabricEvent {
+        panic!("the NIC ended");
+    }
+    fn is_alive(&mut self) -> bool {
+        false
+    }
+    fn end(&mut self) {}
+}
+
+/// Goal: a host whose NIC ended waits neither for room in the pipe nor at its own end.
+#[test]
+fn a_nic_that_ended_keeps_nobody() {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (ends, _nic) = ends(64).unwrap();
+        let limits = own_fabric().unwrap().limits();
+        let mut fabric = PipeFabric::new(ends, Box::new(Ended), limits, PipeOptions::default());
+        let calls = std::panic::AssertUnwindSafe(|| (0..1 << 20).for_each(|_| fabric.listen(1)));
+        let outcome = std::panic::catch_unwind(calls);
+        drop(fabric);
+        tell.send(outcome.is_err()).unwrap();
+    });
+    assert!(told.recv_timeout(Duration::from_secs(10)).expect("it waits"), "the end was not told");
+}
