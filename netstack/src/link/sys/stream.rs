@@ -1,4 +1,4 @@
-//! One `sendmsg` that gathers, and one `recvmsg` that scatters, over a stream socket.
+//! One call that gathers, and one that scatters, over a stream socket.
 
 use memory::Span;
 use std::io;
@@ -54,6 +54,12 @@ impl<'a> Elements<'a, '_> {
         }
         true
     }
+    /// The only element, if there is one only: the kernel is quicker without a list (a look that finds
+    /// nothing took 400 instead of 530 ns).
+    fn only(&self) -> Option<(*mut libc::c_void, usize)> {
+        let first = self.iovecs.first().filter(|_| self.count == 1);
+        first.map(|iovec| (iovec.iov_base, iovec.iov_len))
+    }
     fn header(&mut self) -> libc::msghdr {
         // SAFETY: all-zero octets are a valid msghdr (null pointers, lengths of zero).
         let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -84,11 +90,17 @@ impl<'o> Gather<'_, 'o> {
     /// Hands them over; returns how many octets the kernel took. Errors: the kernel's, of which
     /// `WouldBlock` says that it has no room.
     pub(crate) fn send(mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let fd = fd.as_raw_fd();
         let header = self.elements.header();
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         // SAFETY: the elements point to octets that are borrowed for 'o, and to spans whose registry is;
         // the arrays are borrowed by `self`. The kernel only reads.
-        let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const header, flags) };
+        let sent = unsafe {
+            match self.elements.only() {
+                Some((octets, len)) => libc::send(fd, octets, len, flags),
+                None => libc::sendmsg(fd, &raw const header, flags),
+            }
+        };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 }
@@ -111,10 +123,16 @@ impl<'o> Scatter<'_, 'o> {
     /// Takes what is there; returns how many octets, 0 at the end of the stream. Errors: the kernel's,
     /// of which `WouldBlock` says that nothing is there.
     pub(crate) fn receive(mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let fd = fd.as_raw_fd();
         let mut header = self.elements.header();
         // SAFETY: the elements point to octets that are borrowed exclusively for 'o, and to spans inside
         // live registrations, which the device may write while it owns them; with their true lengths.
-        let came = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
+        let came = unsafe {
+            match self.elements.only() {
+                Some((place, len)) => libc::recv(fd, place, len, libc::MSG_DONTWAIT),
+                None => libc::recvmsg(fd, &raw mut header, libc::MSG_DONTWAIT),
+            }
+        };
         usize::try_from(came).map_err(|_| io::Error::last_os_error())
     }
 }
@@ -147,23 +165,30 @@ mod tests {
         assert_eq!(gather.bytes(), 14);
         assert_eq!(gather.send(near.as_fd()).unwrap(), 14);
         let mut rest = [0; 64];
-        let mut came = 0;
-        // What was sent over loopback is there, but nothing says when.
-        while came == 0 {
-            let mut scatter = arrays.scatter();
-            assert!(scatter.span(&span(4096, 10)) && scatter.octets(&mut rest));
-            came = match scatter.receive(far.as_fd()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                outcome => outcome.unwrap(),
-            };
-        }
-        assert_eq!(came, 14);
+        // Waits: what was sent over loopback is there, but nothing says when.
+        far.peek(&mut rest).unwrap();
+        let mut scatter = arrays.scatter();
+        assert!(scatter.span(&span(4096, 10)) && scatter.octets(&mut rest));
+        assert_eq!(scatter.receive(far.as_fd()).unwrap(), 14);
         let mut head = [0; 10];
         region.read(4096, &mut head);
         assert_eq!((&head, &rest[..4]), (b"header pay", b"load".as_slice()));
         let mut scatter = arrays.scatter();
         assert!(scatter.octets(&mut rest));
         assert_eq!(scatter.receive(far.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let mut gather = arrays.gather();
+        assert!(gather.span(&span(3, 4)));
+        assert_eq!(gather.send(near.as_fd()).unwrap(), 4);
+        far.peek(&mut rest).unwrap();
+        let mut scatter = arrays.scatter();
+        assert!(scatter.octets(&mut rest));
+        assert_eq!(scatter.receive(far.as_fd()).unwrap(), 4);
+        assert_eq!(&rest[..4], b"load");
+        drop(near);
+        far.peek(&mut rest).unwrap();
+        let mut scatter = arrays.scatter();
+        assert!(scatter.octets(&mut rest));
+        assert_eq!(scatter.receive(far.as_fd()).unwrap(), 0);
         let mut gather = arrays.gather();
         let octet = [0; 1];
         assert_eq!((0..2000).filter(|_| gather.octets(&octet)).count(), STREAM_ELEMENTS_MAX);
