@@ -1,4 +1,5 @@
-//! A host and a target that take turns on one thread: what an I/O costs is counted, and is the same on any machine.
+//! A host and a target that take turns on one thread: what an I/O costs is counted, whichever of the
+//! two a machine favours.
 //!
 //! Unsafe: a counting allocator cannot be written without; it only forwards.
 

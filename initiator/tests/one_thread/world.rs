@@ -1,5 +1,5 @@
-//! A host and a target on one thread, which take turns in a time of their own: nothing seems lost because a machine is
-//! busy.
+//! A host and a target on one thread, which take turns in a time of their own, so that nothing seems lost because the thread had
+//! to wait for its processor.
 
 use dpa::nic::Nic;
 use flexblk_initiator::{Completion, Host, HostOptions, HostState, IoOp, NamespaceInfo, Timers};
@@ -18,9 +18,9 @@ const DISK_BYTES: u64 = 64 << 20;
 pub(crate) const DEPTH_MAX: u16 = 64;
 /// The longest I/O.
 pub(crate) const LARGE: u32 = 128 << 10;
-/// How long a turn of both takes.
-const TURN: Duration = Duration::from_micros(10);
-/// For a machine that is busy with other tests.
+/// How long a turn of both takes: less than it does.
+const TURN: Duration = Duration::from_micros(1);
+/// For a machine that is busy with other tests, in its time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World<F: Fabric> {
