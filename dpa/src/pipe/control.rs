@@ -52,7 +52,8 @@ pub trait HostControl: Send {
     fn reply(&mut self) -> Reply;
     /// The next event, which a descriptor announced. Panics when the NIC is gone.
     fn note(&mut self) -> FabricEvent;
-    /// Whether the NIC still runs. Asked at every turn that finds nothing.
+    /// Whether the NIC still runs. Asked at every turn that finds nothing, and while a call
+    /// waits for room.
     fn is_alive(&mut self) -> bool;
     /// After `Stop`: waits for the NIC's end.
     fn end(&mut self);
