@@ -7,7 +7,7 @@ test_disk_bytes=65536
 # machine FOLDER DISK CONSOLE NETDEV MORE…: what is saved and what goes on must be the same devices; who is at the other end
 # of the network device (NETDEV, or none) may differ. A processor of few features, whose flaws are not worked around, has less to
 # emulate. Not CMPXCHG16B: QEMU 7.2 makes the flags after it from those of an older instruction, whose operands they then
-# show (0x789abe97 where a processor has 0x297), and a kernel that is interrupted just then ends with a double fault.
+# show (0x789abe97 where a processor has 0x297). Twice a guest's kernel ended with a double fault and such flags.
 machine() {
     local folder=$1 disk=$2 console=$3 network=$4
     shift 4
